@@ -1,0 +1,90 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// Folders are written out: the tree is laid out by concern (`shared/`, `services/`, `cli/`), not by SwiftPM's default.
+let strict: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),
+    .treatAllWarnings(as: .error),
+]
+
+func product(_ name: String, _ package: String) -> Target.Dependency {
+    .product(name: name, package: package)
+}
+
+let nioCore = product("NIOCore", "swift-nio")
+let nioPosix = product("NIOPosix", "swift-nio")
+let nioHTTP1 = product("NIOHTTP1", "swift-nio")
+let logging = product("Logging", "swift-log")
+let lifecycle = product("ServiceLifecycle", "swift-service-lifecycle")
+let hummingbird = product("Hummingbird", "hummingbird")
+let httpClient = product("AsyncHTTPClient", "async-http-client")
+let crypto = product("Crypto", "swift-crypto")
+let yams = product("Yams", "Yams")
+let argumentParser = product("ArgumentParser", "swift-argument-parser")
+let subprocess = product("Subprocess", "swift-subprocess")
+let configuration = product("Configuration", "swift-configuration")
+
+let metrics = product("CoreMetrics", "swift-metrics")
+let systemPackage = product("SystemPackage", "swift-system")
+
+func tests(_ module: String, _ dependencies: [Target.Dependency]) -> Target {
+    .testTarget(
+        name: "\(module)Tests", dependencies: dependencies, path: "Tests/\(module)Tests", swiftSettings: strict)
+}
+
+/// A leaf library of `shared/`.
+func shared(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .target(name: name, dependencies: dependencies, path: "shared/\(name)", swiftSettings: strict)
+}
+
+let package = Package(
+    name: "slipway",
+    platforms: [.macOS(.v15)],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser.git", from: "1.5.0"),
+        .package(url: "https://github.com/apple/swift-configuration.git", from: "1.0.2", traits: ["JSON", "YAML"]),
+        .package(url: "https://github.com/apple/swift-crypto.git", from: "4.0.0"),
+        .package(url: "https://github.com/apple/swift-log.git", from: "1.14.0"),
+        .package(url: "https://github.com/apple/swift-metrics.git", from: "2.9.0"),
+        .package(url: "https://github.com/apple/swift-system.git", from: "1.5.0"),
+        .package(url: "https://github.com/apple/swift-nio.git", from: "2.101.0"),
+        .package(url: "https://github.com/hummingbird-project/hummingbird.git", from: "2.28.0"),
+        .package(url: "https://github.com/jpsim/Yams.git", from: "6.0.0"),
+        .package(url: "https://github.com/swift-server/async-http-client.git", from: "1.30.0"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle.git", from: "2.8.0"),
+        .package(url: "https://github.com/swiftlang/swift-subprocess.git", from: "1.0.0", traits: []),
+    ],
+    targets: [
+        .systemLibrary(name: "CLibPQ", path: "shared/CLibPQ", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
+        shared("Domain", []),
+        shared("Secrets", [crypto]),
+        shared("Events", ["Domain", "Secrets"]),
+        shared("EventBus", ["Domain", "Events"]),
+        shared("Postgres", ["CLibPQ", "Domain", logging, lifecycle]),
+        shared("PostgresEventBus", ["Domain", "EventBus", "Events", "Postgres", logging, lifecycle]),
+        shared("Messaging", ["Domain", "EventBus", "Events", "Postgres", logging, lifecycle]),
+        shared(
+            "ServiceKit",
+            [configuration, systemPackage, metrics, hummingbird, logging, lifecycle, "Domain"]),
+        shared("TestSupport", ["Domain", "Postgres"]),
+        .target(
+            name: "Controller",
+            dependencies: [
+                "Domain", "EventBus", "Events", "Messaging", "Postgres", "PostgresEventBus", "Secrets", "ServiceKit",
+                logging, lifecycle,
+            ], path: "services/controller/Sources", swiftSettings: strict),
+        .executableTarget(
+            name: "slipway-controller", dependencies: ["Controller", "ServiceKit"], path: "services/controller/Main",
+            swiftSettings: strict),
+        tests("Domain", ["Domain"]),
+        tests("Secrets", ["Secrets"]),
+        tests("Events", ["Domain", "Events", "Secrets"]),
+        tests("Postgres", ["Domain", "Postgres", "TestSupport"]),
+        tests("EventBus", ["Domain", "EventBus", "Events", "Postgres", "PostgresEventBus", "TestSupport", logging]),
+        tests(
+            "Messaging",
+            ["Domain", "EventBus", "Events", "Messaging", "Postgres", "PostgresEventBus", "TestSupport", logging]),
+        tests("ServiceKit", ["ServiceKit"]),
+    ]
+)

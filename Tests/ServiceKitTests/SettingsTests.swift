@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+import Testing
+
+@testable import ServiceKit
+
+struct SettingsTests {
+    @Test func allProblemsAreReportedAtOnceAndSecretsAreNotShown() async throws {
+        var settings = try await Settings.load([
+            "SLIPWAY_PORT": "70000", "SLIPWAY_KEY": "sentinel-secret", "SLIPWAY_FLAG": "yes", "SLIPWAY_LISTEN": "nowhere",
+        ])
+        _ = settings.int("port", in: 1...65_535)
+        _ = settings.value("key", isSecret: true, expected: "32 bytes") { _ -> Int? in nil }
+        _ = settings.bool("flag", default: false)
+        _ = settings.address("listen")
+        _ = settings.string("database.url", expected: "a postgres:// URL")
+        let error = #expect(throws: SettingsError.self) { try settings.check() }
+        let text = try #require(error?.description)
+        for name in ["SLIPWAY_PORT", "SLIPWAY_KEY", "SLIPWAY_FLAG", "SLIPWAY_LISTEN", "SLIPWAY_DATABASE_URL"] {
+            #expect(text.contains(name))
+        }
+        #expect(!text.contains("sentinel-secret"))
+        #expect(!settings.effective.contains { $0.value.contains("sentinel-secret") })
+    }
+
+    @Test func theEnvironmentWinsOverTheFile() async throws {
+        let file = FileManager.default.temporaryDirectory.appending(path: "settings-\(UUID()).yaml")
+        try Data("database:\n  url: from-file\nname: file\n".utf8).write(to: file)
+        defer { try? FileManager.default.removeItem(at: file) }
+        var settings = try await Settings.load(["SLIPWAY_CONFIG": file.path, "SLIPWAY_NAME": "environment"])
+        #expect(settings.string("database.url") == "from-file")
+        #expect(settings.string("name") == "environment")
+        try settings.check()
+    }
+
+    @Test func aSecretMayStandInAFileOfItsOwn() async throws {
+        let file = FileManager.default.temporaryDirectory.appending(path: "secret-\(UUID())")
+        try Data("s3cret\n".utf8).write(to: file)
+        defer { try? FileManager.default.removeItem(at: file) }
+        var settings = try await Settings.load(["SLIPWAY_KEY_FILE": file.path])
+        #expect(settings.string("key", isSecret: true) == "s3cret")
+        #expect(settings.effective.first?.value == "<redacted>")
+    }
+
+    @Test(arguments: [("127.0.0.1:80", "127.0.0.1", 80), ("[::1]:0", "::1", 0), ("::1:8080", "::1", 8080)])
+    func addressesAreHostAndPort(text: String, host: String, port: Int) {
+        #expect(ListenAddress(text) == ListenAddress(host: host, port: port))
+    }
+}
+
+struct PrometheusRegistryTests {
+    @Test func valuesAreWrittenInTheTextFormat() {
+        let registry = PrometheusRegistry()
+        registry.makeCounter(label: "http.requests", dimensions: [("status", "200"), ("path", "a\"b")]).increment(by: 2)
+        registry.makeTimer(label: "latency", dimensions: []).recordNanoseconds(3_000_000)
+        registry.makeMeter(label: "open", dimensions: []).set(4.0)
+        let text = registry.exposition()
+        #expect(text.contains("# TYPE http_requests_total counter\nhttp_requests_total{status=\"200\",path=\"a\\\"b\"} 2.0\n"))
+        #expect(text.contains("latency_bucket{le=\"0.0025\"} 0\nlatency_bucket{le=\"0.005\"} 1\n"))
+        #expect(text.contains("latency_count 1\n"))
+        #expect(text.contains("# TYPE open gauge\nopen 4.0\n"))
+    }
+
+    @Test func seriesAreBounded() {
+        let registry = PrometheusRegistry()
+        for number in 0..<(PrometheusRegistry.seriesMax + 10) {
+            registry.makeCounter(label: "c", dimensions: [("n", "\(number)")]).increment(by: 1)
+        }
+        #expect(registry.exposition().contains("slipway_metrics_dropped_series_total 10\n"))
+    }
+}

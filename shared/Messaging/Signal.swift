@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+import Synchronization
+
+/// Wakes one loop when there is work. Raising it while nobody waits is remembered.
+///
+/// Take `count` before looking for work and hand it to `wait`: a raise in between is then not missed.
+public final class Signal: Sendable {
+    private struct State {
+        var count: UInt64 = 0
+        var nextWaiter = 0
+        var waiters: [Int: CheckedContinuation<Void, Never>] = [:]
+    }
+
+    private let state = Mutex(State())
+
+    public init() {}
+
+    public var count: UInt64 { state.withLock { $0.count } }
+
+    public func raise() {
+        let woken = state.withLock { state in
+            state.count += 1
+            defer { state.waiters = [:] }
+            return state.waiters.values
+        }
+        for continuation in woken { continuation.resume() }
+    }
+
+    /// Returns at once when raised since `count`; otherwise at the next raise, after `timeout` or on cancellation.
+    public func wait(since count: UInt64, timeout: Duration) async {
+        let id = state.withLock { state in
+            state.nextWaiter += 1
+            return state.nextWaiter
+        }
+        let timer = Task {
+            try await Task.sleep(for: timeout)
+            self.wake(id)
+        }
+        await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                let isPast = state.withLock { state in
+                    if Task.isCancelled || state.count != count { return true }
+                    state.waiters[id] = continuation
+                    return false
+                }
+                if isPast { continuation.resume() }
+            }
+        } onCancel: {
+            wake(id)
+        }
+        timer.cancel()
+    }
+
+    private func wake(_ id: Int) {
+        state.withLock { $0.waiters.removeValue(forKey: id) }?.resume()
+    }
+}

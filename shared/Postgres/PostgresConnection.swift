@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: Apache-2.0
+import CLibPQ
+import Domain
+import Foundation
+import Logging
+
+/// One session with a Postgres server. Everything it does runs on its own thread (see `ConnectionThread`).
+public actor PostgresConnection {
+    private let thread: ConnectionThread
+    private var handle: OpaquePointer?
+    private var prepared: [String: String] = [:]
+    private var notify: (@Sendable (PostgresNotification) -> Void)?
+
+    /// Distinct statements kept prepared per session; past it, statements are sent unprepared.
+    static let preparedStatementsMax = 200
+
+    public nonisolated var unownedExecutor: UnownedSerialExecutor { thread.asUnownedSerialExecutor() }
+
+    /// Connects with a libpq connection string or URL (Postgres manual, 34.1.1).
+    ///
+    /// - Throws: `PostgresError.Code.connect`, with libpq's text, which never holds the password.
+    public static func connect(to url: String, name: String) async throws -> PostgresConnection {
+        let connection = PostgresConnection(name: name)
+        do {
+            try await connection.open(url, name: name)
+        } catch {
+            await connection.close()
+            throw error
+        }
+        return connection
+    }
+
+    private init(name: String) {
+        thread = ConnectionThread(name: "pg-\(name)")
+    }
+
+    private func open(_ url: String, name: String) throws {
+        // The URL is handed over as `dbname`, which libpq expands; the other keywords are defaults around it.
+        let settings: [(String, String)] = [
+            ("dbname", url), ("connect_timeout", "10"), ("gssencmode", "disable"), ("client_encoding", "UTF8"),
+            ("application_name", name), ("keepalives_idle", "30"), ("tcp_user_timeout", "30000"),
+            (
+                "options",
+                "-c timezone=UTC -c statement_timeout=30000 -c lock_timeout=10000 "
+                    + "-c idle_in_transaction_session_timeout=60000 -c client_min_messages=warning"
+            ),
+        ]
+        var keywords: [UnsafeMutablePointer<CChar>?] = settings.map { strdup($0.0) } + [nil]
+        var values: [UnsafeMutablePointer<CChar>?] = settings.map { strdup($0.1) } + [nil]
+        defer { (keywords + values).forEach { free($0) } }
+        let made = keywords.withUnsafeMutableBufferPointer { keys in
+            values.withUnsafeMutableBufferPointer { vals in
+                keys.withMemoryRebound(to: UnsafePointer<CChar>?.self) { keys in
+                    vals.withMemoryRebound(to: UnsafePointer<CChar>?.self) { vals in
+                        PQconnectdbParams(keys.baseAddress, vals.baseAddress, 1)
+                    }
+                }
+            }
+        }
+        handle = made
+        guard let made, PQstatus(made) == CONNECTION_OK else {
+            throw PostgresError(.connect, made.map(Self.message) ?? "out of memory")
+        }
+        // The default notice receiver prints to stderr; the server's warnings are not for our log stream.
+        PQsetNoticeProcessor(made, { _, _ in }, nil)
+    }
+
+    /// Runs one statement and returns all its rows.
+    ///
+    /// - Throws: `PostgresError`; after `closed` the connection cannot be used any more.
+    @discardableResult
+    public func query(_ sql: SQL) throws -> [Row] {
+        guard let handle else { throw PostgresError(.closed, "the connection is closed") }
+        var binds: [UnsafeMutablePointer<CChar>?] = sql.binds.map { $0.flatMap { strdup($0) } }
+        defer { binds.forEach { free($0) } }
+        let statement = try prepare(sql.text, on: handle)
+        let result = binds.withUnsafeMutableBufferPointer { pointers in
+            pointers.withMemoryRebound(to: UnsafePointer<CChar>?.self) { pointers in
+                if let statement {
+                    PQexecPrepared(handle, statement, Int32(pointers.count), pointers.baseAddress, nil, nil, 0)
+                } else {
+                    PQexecParams(handle, sql.text, Int32(pointers.count), nil, pointers.baseAddress, nil, nil, 0)
+                }
+            }
+        }
+        defer { PQclear(result) }
+        try check(result, on: handle)
+        drainNotifications(handle)
+        return Self.rows(of: result)
+    }
+
+    /// Runs several statements separated by semicolons, without parameters, in one round trip.
+    public func script(_ text: String) throws {
+        guard let handle else { throw PostgresError(.closed, "the connection is closed") }
+        let result = PQexec(handle, text)
+        defer { PQclear(result) }
+        try check(result, on: handle)
+        drainNotifications(handle)
+    }
+
+    /// Begins to deliver notifications of `channels` to `receiver`, on the connection's thread.
+    ///
+    /// `receiver` is called once more with an empty channel when the connection is lost.
+    public func listen(
+        _ channels: [String], _ receiver: @escaping @Sendable (PostgresNotification) -> Void
+    ) throws {
+        guard let handle else { throw PostgresError(.closed, "the connection is closed") }
+        for channel in channels { try query("LISTEN \(identifier: channel)") }
+        notify = receiver
+        thread.watch(PQsocket(handle)) { [weak self] in
+            // The thread calls this between jobs, and this actor's executor is that thread.
+            self?.assumeIsolated { $0.readable() }
+        }
+    }
+
+    /// No transaction is open and the session is usable.
+    public var isIdle: Bool {
+        handle.map { PQstatus($0) == CONNECTION_OK && PQtransactionStatus($0) == PQTRANS_IDLE } ?? false
+    }
+
+    /// Ends the session and its thread. Idempotent.
+    public func close() {
+        thread.unwatch()
+        if let handle { PQfinish(handle) }
+        if handle != nil || notify != nil { notify = nil }
+        handle = nil
+        thread.stop()
+    }
+
+    private func readable() {
+        guard let handle else { return }
+        if PQconsumeInput(handle) == 0 || PQstatus(handle) != CONNECTION_OK {
+            thread.unwatch()
+            notify?(PostgresNotification(channel: "", payload: ""))
+            return
+        }
+        drainNotifications(handle)
+    }
+
+    private func drainNotifications(_ handle: OpaquePointer) {
+        while let notification = PQnotifies(handle) {
+            notify?(
+                PostgresNotification(
+                    channel: String(cString: notification.pointee.relname),
+                    payload: String(cString: notification.pointee.extra)))
+            PQfreemem(notification)
+        }
+    }
+
+    /// Statements that hold parameters are prepared once per session, which saves the server their planning.
+    private func prepare(_ text: String, on handle: OpaquePointer) throws -> String? {
+        if let name = prepared[text] { return name }
+        guard prepared.count < Self.preparedStatementsMax, text.contains("$1") else { return nil }
+        let name = "s\(prepared.count + 1)"
+        let result = PQprepare(handle, name, text, 0, nil)
+        defer { PQclear(result) }
+        try check(result, on: handle)
+        prepared[text] = name
+        return name
+    }
+
+    private func check(_ result: OpaquePointer?, on handle: OpaquePointer) throws {
+        let status = PQresultStatus(result)
+        if status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK { return }
+        func field(_ code: Character) -> String? {
+            PQresultErrorField(result, Int32(code.asciiValue ?? 0)).map { String(cString: $0) }
+        }
+        if PQstatus(handle) != CONNECTION_OK {
+            throw PostgresError(.closed, Self.message(handle), sqlState: field("C"))
+        }
+        throw PostgresError(
+            .server, field("M") ?? Self.message(handle), sqlState: field("C"), constraint: field("n"))
+    }
+
+    private static func message(_ handle: OpaquePointer) -> String {
+        let text = PQerrorMessage(handle).map { String(cString: $0) } ?? ""
+        return text.split(separator: "\n").first.map(String.init) ?? "connection lost"
+    }
+
+    private static func rows(of result: OpaquePointer?) -> [Row] {
+        let width = PQnfields(result)
+        let count = PQntuples(result)
+        guard width > 0, count > 0 else { return [] }
+        let columns = Row.Columns((0..<width).map { String(cString: PQfname(result, $0)) })
+        return (0..<count).map { row in
+            Row(
+                columns: columns,
+                values: (0..<width).map { column in
+                    PQgetisnull(result, row, column) == 1 ? nil : String(cString: PQgetvalue(result, row, column))
+                })
+        }
+    }
+}
+
+/// A `NOTIFY` from another session. An empty channel means that the connection was lost.
+public struct PostgresNotification: Sendable {
+    public let channel: String
+    public let payload: String
+}
