@@ -59,6 +59,7 @@ let package = Package(
         .systemLibrary(name: "CLibPQ", path: "shared/CLibPQ", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
         shared("Domain", []),
         shared("Secrets", [crypto]),
+        shared("Manifest", ["Domain", yams]),
         shared("Events", ["Domain", "Secrets"]),
         shared("EventBus", ["Domain", "Events"]),
         shared("Postgres", ["CLibPQ", "Domain", logging, lifecycle]),
@@ -67,6 +68,7 @@ let package = Package(
         shared(
             "ServiceKit",
             [configuration, systemPackage, metrics, hummingbird, logging, lifecycle, "Domain"]),
+        shared("EngineClient", ["Domain", httpClient, nioCore, nioPosix, nioHTTP1, logging]),
         shared("TestSupport", ["Domain", "Postgres"]),
         .target(
             name: "Controller",
@@ -86,5 +88,6 @@ let package = Package(
             "Messaging",
             ["Domain", "EventBus", "Events", "Messaging", "Postgres", "PostgresEventBus", "TestSupport", logging]),
         tests("ServiceKit", ["ServiceKit"]),
+        tests("Controller", ["Controller", "Domain", "Events", "Secrets"]),
     ]
 )
