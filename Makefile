@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+# Needs make, git and a Swift 6.3 toolchain on Debian 12; everything else is installed by `make packages`.
+
+PYTHON := /usr/bin/python3
+STACK := $(PYTHON) examples/demo/stack.py
+SOURCES := services shared cli Tests Package.swift
+BENCH_CONFIGURATION ?= release
+export PYTHONDONTWRITEBYTECODE := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help demo demo-down build test test-unit test-e2e build-tests lint fmt base-images bench-deploy packages \
+	packages-test python
+
+help: ## Show this list
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|' 2>/dev/null \
+		|| sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1   \2/p' $(MAKEFILE_LIST)
+
+demo: python ## From nothing to an application that answers on its URL; everything keeps running
+	@$(STACK) demo
+
+demo-down: python ## Stop and remove everything that `make demo` made, data included
+	@$(STACK) down
+
+build: packages ## Build the executables
+	swift build
+
+test: test-unit test-e2e ## Run all tests: unit, component against real Postgres, end to end
+
+build-tests: packages-test
+	swift build --build-tests
+
+test-unit: build-tests ## Run the Swift tests; those that need Postgres get one of their own
+	@echo "→ swift test, with a private Postgres"
+	@$(STACK) with-postgres -- swift test --skip-build
+
+test-e2e: build-tests ## Run the end-to-end tests with the real executables, engine and Postgres
+	@echo "→ end-to-end tests"
+	@SLIPWAY_BIN="$${SLIPWAY_BIN:-$(CURDIR)/.build/debug}" $(PYTHON) -m pytest Tests/EndToEnd $(ARGUMENTS)
+
+lint: python ## Check formatting and style
+	swift format lint --strict --recursive --parallel $(SOURCES)
+	@$(PYTHON) .ci/check_text.py
+
+fmt: ## Format the Swift sources in place
+	swift format --in-place --recursive --parallel $(SOURCES)
+
+base-images: python ## Have the base images in the container engine, from a registry or from Debian packages
+	@$(STACK) base-images $(IMAGES)
+
+bench-deploy: packages ## Measure deploys beside the raw engine's (BENCH_CONFIGURATION=debug spares the release build)
+	swift build --configuration $(BENCH_CONFIGURATION)
+	@SLIPWAY_BIN="$(CURDIR)/.build/$(BENCH_CONFIGURATION)" $(PYTHON) Benchmarks/deploy/bench.py
+
+packages: python ## Install the Debian packages that building and running need
+	@$(STACK) packages
+
+packages-test: python
+	@$(STACK) packages test
+
+python:
+	@test -x $(PYTHON) || { \
+		echo "The Debian package python3 is missing and will be installed: it runs the local stack."; \
+		DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends python3 \
+		|| { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends python3; } \
+		|| { echo "Fix: sudo apt-get install python3, then run this again." >&2; exit 1; }; }

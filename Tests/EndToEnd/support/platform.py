@@ -1,0 +1,231 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A running platform and its apps, as a test sees them."""
+
+import json
+import os
+import shutil
+import socket
+import sys
+import tempfile
+import threading
+from pathlib import Path
+
+CHECKOUT = Path(__file__).resolve().parents[3]
+sys.path.insert(0, str(CHECKOUT / "examples" / "demo"))
+
+import stack as launcher  # noqa: E402
+from slipway_local import teardown  # noqa: E402
+from slipway_local.cli import Client, CommandFailed  # noqa: E402, F401
+from slipway_local.engine_api import Engine  # noqa: E402
+from slipway_local.http_check import Answer, request  # noqa: E402
+from slipway_local.processes import NAMES, Stack  # noqa: E402, F401
+from slipway_local.state import State  # noqa: E402
+from slipway_local.steps import StepLog  # noqa: E402
+
+from .waiting import eventually  # noqa: E402
+
+APPS = Path(__file__).resolve().parents[1] / "apps"
+DEPLOY_MAX_SECONDS = 180
+FINAL = ("succeeded", "failed", "cancelled")
+
+
+class Platform:
+    def __init__(self) -> None:
+        os.environ.setdefault("SLIPWAY_BIN", str(CHECKOUT / ".build" / "debug"))
+        self.folder = Path(tempfile.mkdtemp(prefix="slipway-e2e-"))
+        self.folder.chmod(0o755)
+        self.state = State(self.folder / "state")
+        self.stack: Stack | None = None
+        self.apps = 0
+
+    def up(self) -> None:
+        with self.state.locked():
+            self.stack = launcher.up(self.state, StepLog())
+        self.client = Client(self.stack)
+        self.client.ensure_login()
+
+    def down(self) -> None:
+        if self.state.exists:
+            teardown.down(self.state, StepLog())
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    @property
+    def engine(self) -> Engine:
+        return Engine(self.stack.engine_socket)
+
+    @property
+    def label(self) -> str:
+        return f"slipway.cloudspace={self.state.cloudspace}"
+
+    def api(self, method: str, path: str, body=None, headers: dict | None = None, token: str | None = None,
+            timeout: float = 30) -> tuple[int, object]:
+        """Status and decoded body of a call to the panel's API."""
+        answer = self.raw(method, path, body, headers, token, timeout)
+        try:
+            return answer.status, json.loads(answer.body) if answer.body else None
+        except ValueError:
+            return answer.status, answer.text
+
+    def raw(self, method: str, path: str, body=None, headers: dict | None = None, token: str | None = None,
+            timeout: float = 30) -> Answer:
+        headers = {"Authorization": f"Bearer {token or self.client.token_file().read_text()}"} | (headers or {})
+        if isinstance(body, (dict, list)):
+            body = json.dumps(body)
+            headers.setdefault("Content-Type", "application/json")
+        return request(f"{self.stack.panel_url}{path}", method, body, headers, timeout)
+
+    def new_app(self, name: str | None = None, template: str = "tiny") -> "App":
+        self.apps += 1
+        return App(self, name or f"{template}-{self.apps}", template)
+
+    def restart(self, name: str) -> None:
+        self.stack.start(name)
+        self.stack.await_ready(name)
+
+    def ensure_all_run(self) -> None:
+        self.stack.ensure()
+
+    def backlog(self) -> dict[str, int]:
+        """Events that wait in each service's outbox."""
+        return {
+            database: int(self.stack.platform.psql("SELECT count(*) FROM outbox", database))
+            for database in ("panel", "controller", "builder", "services")
+        }
+
+    def await_no_backlog(self) -> None:
+        eventually("every outbox is empty", lambda: not any(self.backlog().values()), 30)
+
+    def port_answers(self, port: int) -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+class App:
+    def __init__(self, platform: Platform, name: str, template: str):
+        self.platform = platform
+        self.client = platform.client
+        self.name = name
+        self.reference = f"{self.client.organisation}/{name}"
+        self.folder = platform.folder / "apps" / name
+        source = CHECKOUT / "examples" / template if template == "guestbook" else APPS / template
+        shutil.copytree(source, self.folder, ignore=shutil.ignore_patterns("__pycache__"))
+        status, document = platform.api("POST", f"/v1/organisations/{self.client.organisation}/apps", {"name": name})
+        assert status == 201, document
+        self.environment_path = f"/v1/apps/{self.reference}/environments/main"
+        self.client.prepare_repository(self.folder, document["gitUrl"])
+        self.url = self.environment()["url"]
+        self.id = self.environment()["id"]
+
+    # Source
+
+    def write(self, path: str, text: str | bytes) -> None:
+        target = self.folder / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(text if isinstance(text, bytes) else text.encode())
+
+    def replace(self, path: str, old: str, new: str) -> None:
+        text = (self.folder / path).read_text()
+        assert old in text, f"{path} does not hold {old!r}"
+        self.write(path, text.replace(old, new))
+
+    def set_constant(self, name: str, value) -> None:
+        lines = (self.folder / "app.py").read_text().splitlines(keepends=True)
+        assert any(line.startswith(f"{name} = ") for line in lines)
+        text = json.dumps(value) if isinstance(value, str) else repr(value)
+        self.write("app.py", "".join(f"{name} = {text}\n" if line.startswith(f"{name} = ") else line for line in lines))
+
+    def set_version(self, version: str) -> None:
+        self.set_constant("VERSION", version)
+
+    def commit(self, message: str = "Change") -> str:
+        return self.client.commit(self.folder, message)
+
+    def push(self, message: str = "Change") -> tuple[int, str]:
+        self.commit(message)
+        return self.client.push(self.folder)
+
+    def push_ok(self, message: str = "Change") -> str:
+        code, output = self.push(message)
+        assert code == 0, output
+        self.await_deployment()
+        assert self.latest()["state"] == "succeeded", output
+        return output
+
+    def push_in_background(self, message: str = "Change") -> threading.Thread:
+        """The push's own outcome does not matter: its connection ends when the panel is killed."""
+        self.commit(message)
+        thread = threading.Thread(target=self.client.push, args=(self.folder,), daemon=True)
+        thread.start()
+        return thread
+
+    # What the panel says
+
+    def environment(self) -> dict:
+        status, document = self.platform.api("GET", self.environment_path)
+        assert status == 200, document
+        return document
+
+    def deployments(self) -> list[dict]:
+        status, document = self.platform.api("GET", f"{self.environment_path}/deployments")
+        assert status == 200, document
+        return document
+
+    def latest(self) -> dict | None:
+        return self.environment()["latestDeployment"]
+
+    def deploy(self, body: dict) -> dict:
+        """Asks for a deployment and waits for its end."""
+        status, document = self.platform.api("POST", f"{self.environment_path}/deployments", body)
+        assert status == 202, document
+        return self.await_deployment(document["id"])
+
+    def deployment(self, identifier: str) -> dict:
+        status, document = self.platform.api("GET", f"{self.environment_path}/deployments/{identifier}")
+        assert status == 200, document
+        return document
+
+    def await_deployment(self, identifier: str | None = None, seconds: float = DEPLOY_MAX_SECONDS) -> dict:
+        def ended() -> dict | None:
+            document = self.deployment(identifier) if identifier else self.latest()
+            return document if document and document["state"] in FINAL else None
+
+        return eventually(f"the deployment of {self.name} has ended", ended, seconds)
+
+    def log(self, identifier: str) -> str:
+        status, document = self.platform.api(
+            "GET", f"{self.environment_path}/deployments/{identifier}/log", headers={"Accept": "application/json"})
+        assert status == 200, document
+        return json.dumps(document)
+
+    def status_json(self) -> str:
+        return self.client.slipway("status", "--app", self.reference, "--json")
+
+    # What visitors and the engine see
+
+    def get(self, path: str = "/", **arguments) -> Answer:
+        return request(self.url + path, **arguments)
+
+    def version(self) -> str:
+        answer = self.get("/version")
+        assert answer.status == 200, f"{answer.status}: {answer.text[:300]}"
+        return answer.text
+
+    def await_version(self, version: str, seconds: float = 30) -> None:
+        def answers() -> bool:
+            found = self.version()
+            assert found == version, found
+            return True
+
+        eventually(f"{self.name} answers with version {version}", answers, seconds)
+
+    def containers(self) -> list[dict]:
+        return self.platform.engine.containers(f"slipway.environment={self.id}")
+
+    def await_containers(self, count: int, seconds: float = 60) -> list[dict]:
+        def as_expected() -> list[dict] | None:
+            found = self.containers()
+            shown = [(item["Names"], item["State"], item["Labels"].get("slipway.role")) for item in found]
+            assert len(found) == count, shown
+            return found or [{}]
+
+        return eventually(f"{self.name} has exactly {count} containers", as_expected, seconds)

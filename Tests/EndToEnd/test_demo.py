@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`make demo`, `make demo` again, `make demo-down`: what a newcomer does, beside a platform that is already running."""
+
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from support.platform import CHECKOUT, NAMES, Engine, Stack, State, request
+
+SECOND_DEMO_MAX_SECONDS = 15
+
+
+@pytest.fixture(scope="module")
+def demo(platform):
+    folder = platform.folder / "demo"
+    yield Demo(folder)
+    subprocess.run(Demo(folder).command("down"), env=Demo(folder).environment, check=False)
+
+
+class Demo:
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self.environment = os.environ | {"SLIPWAY_STATE": str(folder)}
+
+    def command(self, verb: str) -> list[str]:
+        return [sys.executable, str(CHECKOUT / "examples/demo/stack.py"), verb]
+
+    def run(self, verb: str) -> tuple[str, float]:
+        started = time.monotonic()
+        result = subprocess.run(
+            self.command(verb), env=self.environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, text=True, timeout=600, check=False)
+        assert result.returncode == 0, result.stdout
+        return result.stdout, time.monotonic() - started
+
+
+def pids(demo: Demo) -> dict:
+    return {path.stem: path.read_text() for path in (demo.folder / "run").glob("*.started")}
+
+
+def test_demo_ends_with_the_app_answering_and_says_what_to_try_next(demo):
+    output, _ = demo.run("demo")
+    print(output)
+    url = re.search(r"The guestbook answers at\s+(\S+)", output)
+    assert url and "Next:" in output and "writing a row and reading it back … ok" in output
+    page = request(url[1] + "/")
+    assert page.status == 200 and "Guestbook" in page.text and "Hello from make demo" in page.text
+    assert len(pids(demo)) == len(NAMES)
+
+
+def test_second_demo_is_quick_and_restarts_nothing(demo):
+    before = pids(demo)
+    output, seconds = demo.run("demo")
+    assert "nothing new to deploy" in output
+    assert pids(demo) == before
+    assert seconds < SECOND_DEMO_MAX_SECONDS, output
+
+
+def test_demo_starts_again_what_has_died(demo):
+    before = pids(demo)
+    state = State(demo.folder)
+    stack = Stack(state, state.data["engine"], "127.0.0.1")
+    stack.kill("runner")
+    demo.run("up")
+    after = pids(demo)
+    assert {name for name in NAMES if before[name] != after[name]} == {"runner"}
+
+
+def test_demo_down_leaves_nothing(demo):
+    state = State(demo.folder)
+    label, engine = f"slipway.cloudspace={state.cloudspace}", Engine(state.data["engine"])
+    assert engine.containers(label)
+    demo.run("down")
+    assert not demo.folder.exists()
+    assert not engine.containers(label) and not engine.networks(label) and not engine.images(label)
+    assert not processes_that_mention(str(demo.folder))
+
+
+def processes_that_mention(text: str) -> list[str]:
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            content = (folder / "cmdline").read_bytes() + (folder / "environ").read_bytes()
+        except OSError:
+            continue
+        if text.encode() in content and folder.name != str(os.getpid()):
+            found.append(f"{folder.name}: {content[:200]!r}")
+    return found
