@@ -18,10 +18,12 @@ let nioHTTP1 = product("NIOHTTP1", "swift-nio")
 let logging = product("Logging", "swift-log")
 let lifecycle = product("ServiceLifecycle", "swift-service-lifecycle")
 let hummingbird = product("Hummingbird", "hummingbird")
+let hummingbirdCore = product("HummingbirdCore", "hummingbird")
 let httpClient = product("AsyncHTTPClient", "async-http-client")
 let crypto = product("Crypto", "swift-crypto")
 let yams = product("Yams", "Yams")
 let argumentParser = product("ArgumentParser", "swift-argument-parser")
+let httpTypes = product("HTTPTypes", "swift-http-types")
 let subprocess = product("Subprocess", "swift-subprocess")
 let configuration = product("Configuration", "swift-configuration")
 
@@ -31,6 +33,25 @@ let systemPackage = product("SystemPackage", "swift-system")
 func tests(_ module: String, _ dependencies: [Target.Dependency]) -> Target {
     .testTarget(
         name: "\(module)Tests", dependencies: dependencies, path: "Tests/\(module)Tests", swiftSettings: strict)
+}
+
+/// A service's library; services never depend on one another.
+func service(_ name: String, _ folder: String, _ dependencies: [Target.Dependency]) -> Target {
+    .target(
+        name: name,
+        dependencies: [
+            "Domain", "EventBus", "Events", "Messaging", "Postgres", "PostgresEventBus", "Secrets", "ServiceKit",
+            logging, lifecycle,
+        ] + dependencies, path: "services/\(folder)/Sources", swiftSettings: strict)
+}
+
+/// The thin `main` over a service's library.
+func executable(
+    _ name: String, _ library: String, _ folder: String, _ dependencies: [Target.Dependency] = []
+) -> Target {
+    .executableTarget(
+        name: name, dependencies: [.target(name: library), "ServiceKit"] + dependencies, path: "\(folder)/Main",
+        swiftSettings: strict)
 }
 
 /// A leaf library of `shared/`.
@@ -45,6 +66,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-argument-parser.git", from: "1.5.0"),
         .package(url: "https://github.com/apple/swift-configuration.git", from: "1.0.2", traits: ["JSON", "YAML"]),
         .package(url: "https://github.com/apple/swift-crypto.git", from: "4.0.0"),
+        .package(url: "https://github.com/apple/swift-http-types.git", from: "1.4.0"),
         .package(url: "https://github.com/apple/swift-log.git", from: "1.14.0"),
         .package(url: "https://github.com/apple/swift-metrics.git", from: "2.9.0"),
         .package(url: "https://github.com/apple/swift-system.git", from: "1.5.0"),
@@ -70,15 +92,26 @@ let package = Package(
             [configuration, systemPackage, metrics, hummingbird, logging, lifecycle, "Domain"]),
         shared("EngineClient", ["Domain", httpClient, nioCore, nioPosix, nioHTTP1, logging]),
         shared("TestSupport", ["Domain", "Postgres"]),
+        service("Controller", "controller", []),
+        service("Ingress", "ingress", [nioCore, nioPosix, metrics]),
+        service("RunnerAgent", "runner-agent", ["EngineClient", httpClient, nioCore, nioPosix, nioHTTP1]),
+        service("Builder", "builder", ["EngineClient", subprocess, metrics]),
+        service("ServicesAPI", "services-api", [crypto]),
+        service(
+            "ControlPanel", "control-panel",
+            ["Manifest", hummingbird, hummingbirdCore, httpTypes, crypto, subprocess, systemPackage, yams, nioCore, metrics]),
+        executable("slipway-controller", "Controller", "services/controller"),
+        executable("slipway-ingress", "Ingress", "services/ingress"),
+        executable("slipway-runner", "RunnerAgent", "services/runner-agent"),
+        executable("slipway-builder", "Builder", "services/builder"),
+        executable("slipway-services", "ServicesAPI", "services/services-api"),
+        executable("slipway-panel", "ControlPanel", "services/control-panel", [argumentParser]),
         .target(
-            name: "Controller",
-            dependencies: [
-                "Domain", "EventBus", "Events", "Messaging", "Postgres", "PostgresEventBus", "Secrets", "ServiceKit",
-                logging, lifecycle,
-            ], path: "services/controller/Sources", swiftSettings: strict),
+            name: "SlipwayCLI",
+            dependencies: ["Domain", argumentParser, httpClient, nioCore, nioPosix, nioHTTP1, subprocess],
+            path: "cli/Sources", swiftSettings: strict),
         .executableTarget(
-            name: "slipway-controller", dependencies: ["Controller", "ServiceKit"], path: "services/controller/Main",
-            swiftSettings: strict),
+            name: "slipway", dependencies: ["SlipwayCLI"], path: "cli/Main", swiftSettings: strict),
         tests("Domain", ["Domain"]),
         tests("Secrets", ["Secrets"]),
         tests("Events", ["Domain", "Events", "Secrets"]),
@@ -89,5 +122,19 @@ let package = Package(
             ["Domain", "EventBus", "Events", "Messaging", "Postgres", "PostgresEventBus", "TestSupport", logging]),
         tests("ServiceKit", ["ServiceKit"]),
         tests("Controller", ["Controller", "Domain", "Events", "Secrets"]),
+        tests("Manifest", ["Domain", "Manifest"]),
+        tests("SlipwayCLI", ["Domain", "SlipwayCLI", argumentParser]),
+        tests(
+            "Builder",
+            [
+                "Builder", "Domain", "EngineClient", "EventBus", "Events", "Messaging", "Postgres", "Secrets",
+                "TestSupport", logging,
+            ]),
+        tests(
+            "ServicesAPI",
+            [
+                "Domain", "EventBus", "Events", "Messaging", "Postgres", "Secrets", "ServicesAPI", "TestSupport",
+                logging,
+            ]),
     ]
 )

@@ -27,7 +27,8 @@ extension EngineClient {
             task: "starting container \(id)")
     }
 
-    /// Sends SIGTERM, after `graceSeconds` SIGKILL, and returns when it has ended. Stopping what is stopped is no error.
+    /// Sends SIGTERM, after `graceSeconds` SIGKILL, and returns when it has ended. Stopping what is stopped is no
+    /// error.
     public func stopContainer(_ id: String, graceSeconds: Int) async throws {
         try await call(
             .POST, "/containers/\(id.percentEncoded())/stop", query: [("t", String(graceSeconds))],
@@ -102,7 +103,7 @@ extension EngineClient {
     ///   - tail: only this many lines from the end.
     public func containerLogs(
         _ id: String, follow: Bool, since: Timestamp? = nil, tail: Int? = nil,
-        onChunk: @Sendable (LogChunk) async throws -> Void
+        onChunk: (LogChunk) async throws -> Void
     ) async throws {
         var query = [("stdout", "1"), ("stderr", "1"), ("timestamps", "1"), ("follow", follow ? "1" : "0")]
         if let since { query.append(("since", Self.unixTime(since))) }

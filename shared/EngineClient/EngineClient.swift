@@ -60,7 +60,7 @@ public final class EngineClient: Sendable {
         _ method: HTTPMethod, _ path: String, query: [(String, String)] = [], body: JSONValue? = nil,
         within deadline: Duration = EngineLimits.callMax, task: String
     ) async throws -> Reply {
-        let request = try request(method, path, query: query, body: body)
+        let request = try makeRequest(method, path, query: query, body: body)
         do {
             return try await callOnce(request, within: deadline, task: task)
         } catch let error as EngineError where error.code == .unreachable && method == .GET {
@@ -82,7 +82,8 @@ public final class EngineClient: Sendable {
                     guard (200..<300).contains(status) || status == 304 else {
                         throw await Self.refusal(response, task: task)
                     }
-                    return Reply(status: status, body: try await response.body.collect(upTo: EngineLimits.answerBytesMax))
+                    let body = try await response.body.collect(upTo: EngineLimits.answerBytesMax)
+                    return Reply(status: status, body: body)
                 } catch {
                     throw EngineError.translating(error, task: task, socketPath: socketPath)
                 }
@@ -112,7 +113,7 @@ public final class EngineClient: Sendable {
         do {
             return try JSONDecoder().decode(Value.self, from: Data(reply.body.readableBytesView))
         } catch {
-            throw EngineError(code: .protocol, message: "\(task): the container engine's answer cannot be read: \(error)")
+            throw EngineError(code: .protocol, message: "\(task): the engine's answer cannot be read: \(error)")
         }
     }
 
@@ -128,7 +129,7 @@ public final class EngineClient: Sendable {
         _ method: HTTPMethod, _ path: String, query: [(String, String)] = [], upload: Upload? = nil, task: String,
         onHead: () async throws -> Void = {}, onChunk: (ByteBuffer) async throws -> Void
     ) async throws {
-        var request = try request(method, path, query: query, body: nil)
+        var request = try makeRequest(method, path, query: query, body: nil)
         if let upload {
             request.headers.add(name: "Content-Type", value: upload.contentType)
             request.body = .stream(FileChunks(file: upload.file), length: .known(upload.file.size))
@@ -155,7 +156,7 @@ public final class EngineClient: Sendable {
         try Task.checkCancellation()
     }
 
-    private func request(
+    private func makeRequest(
         _ method: HTTPMethod, _ path: String, query: [(String, String)], body: JSONValue?
     ) throws -> HTTPClientRequest {
         var url = base + path

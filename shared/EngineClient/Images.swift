@@ -103,7 +103,8 @@ extension EngineClient {
 
     public func tagImage(_ reference: String, repository: String, tag: String) async throws {
         try await call(
-            .POST, "/images/\(reference.percentEncoded(keeping: "/:@"))/tag", query: [("repo", repository), ("tag", tag)],
+            .POST, "/images/\(reference.percentEncoded(keeping: "/:@"))/tag",
+            query: [("repo", repository), ("tag", tag)],
             task: "tagging image \(reference)")
     }
 
@@ -193,6 +194,8 @@ private struct ListedImageAnswer: Decodable {
     var image: ImageInfo {
         ImageInfo(
             id: id, tags: tags ?? [], sizeBytes: size ?? 0, labels: labels ?? [:],
-            created: created.map { Timestamp(microseconds: $0.multipliedReportingOverflow(by: 1_000_000).partialValue) })
+            created: created.map {
+                Timestamp(microseconds: $0.multipliedReportingOverflow(by: 1_000_000).partialValue)
+            })
     }
 }

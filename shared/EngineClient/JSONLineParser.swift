@@ -17,7 +17,7 @@ struct JSONLineParser: Sendable {
                 guard line.count < EngineLimits.messageBytesMax else {
                     throw EngineError(
                         code: .protocol,
-                        message: "a message of the container engine has more than \(EngineLimits.messageBytesMax) bytes")
+                        message: "a message of the engine has more than \(EngineLimits.messageBytesMax) bytes")
                 }
                 line.append(byte)
             }

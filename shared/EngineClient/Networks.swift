@@ -31,7 +31,8 @@ extension EngineClient {
         if let known = try await inspectNetwork(name) { return known.id }
         let task = "creating network \(name)"
         let body: JSONValue = .object([
-            "Name": .string(name), "Driver": .string("bridge"), "CheckDuplicate": .bool(true), "Labels": .strings(labels),
+            "Name": .string(name), "Driver": .string("bridge"), "CheckDuplicate": .bool(true),
+            "Labels": .strings(labels),
         ])
         do {
             let reply = try await call(

@@ -17,7 +17,7 @@ public struct EngineInfo: Sendable, Hashable {
 extension EngineClient {
     /// Returns when the engine answers, within seconds.
     public func ping() async throws {
-        try await call(.GET, "/_ping", within: EngineLimits.pingMax, task: "asking the container engine for a sign of life")
+        try await call(.GET, "/_ping", within: EngineLimits.pingMax, task: "asking the engine for a sign of life")
     }
 
     public func info() async throws -> EngineInfo {
@@ -52,7 +52,8 @@ extension EngineClient {
     }
 }
 
-/// Something that happened to an object of the engine. Events are hints: they can be lost, state is what inspection says.
+/// Something that happened to an object of the engine. Events are hints: they can be lost; what is true is what
+/// inspection says.
 public struct EngineEvent: Sendable, Hashable {
     /// `container`, `network`, …
     public var type: String
@@ -75,18 +76,21 @@ extension EngineClient {
     ///
     /// - Parameters:
     ///   - types: kinds of object; empty means all.
+    ///   - actions: what happened; empty means anything.
     ///   - labels: only objects that carry them all.
     ///   - onConnected: called once the engine listens: what happened before is to be looked up.
     /// - Throws: `EngineError` when the connection is lost, also when the engine ended it.
     public func events(
-        types: [String] = ["container"], labels: [String: String],
-        onConnected: @Sendable () async throws -> Void = {}, onEvent: @Sendable (EngineEvent) async throws -> Void
+        types: [String] = ["container"], actions: [String] = [], labels: [String: String],
+        onConnected: () async throws -> Void = {}, onEvent: (EngineEvent) async throws -> Void
     ) async throws {
         let task = "watching the container engine"
+        var more: [String: [String]] = [:]
+        if !types.isEmpty { more["type"] = types }
+        if !actions.isEmpty { more["event"] = actions }
         var parser = JSONLineParser()
         try await stream(
-            .GET, "/events", query: [("filters", Filters.text(labels: labels, types.isEmpty ? [:] : ["type": types]))],
-            task: task, onHead: { try await onConnected() }
+            .GET, "/events", query: [("filters", Filters.text(labels: labels, more))], task: task, onHead: onConnected
         ) { chunk in
             for message in try parser.append(chunk.readableBytesView) {
                 if let event = EngineEvent(message) { try await onEvent(event) }

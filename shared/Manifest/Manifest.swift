@@ -17,6 +17,10 @@ public enum Manifest {
         guard let spec, problems.isEmpty else { throw problems.errors }
         return spec
     }
+
+    public static func parse(_ text: String) throws(ManifestErrors) -> AppSpec {
+        try parse(Array(text.utf8))
+    }
 }
 
 /// Bounds of what a manifest may ask for, beside those in `Domain.Limits`.

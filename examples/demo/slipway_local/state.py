@@ -79,9 +79,12 @@ class State:
 
     def write_secret(self, name: str, value: str) -> None:
         path = self.secret_file(name)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        # Replaced whole: a process that is starting may be reading it.
+        fresh = path.with_name(path.name + ".new")
+        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w") as file:
             file.write(value)
+        fresh.replace(path)
 
     def port(self, name: str) -> int:
         """The port of a listener: chosen once, then kept, because URLs with it are handed out."""

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+import Hummingbird
+import Logging
+
+/// What is known of a request before its sender is.
+struct PanelContext: RequestContext {
+    var coreContext: CoreRequestContextStorage
+    var requestID = RequestIdentifier.unknown
+    var user: User?
+
+    init(source: ApplicationRequestContextSource) {
+        coreContext = .init(source: source)
+    }
+}
+
+/// A request whose sender is known. Routes that need a user take this, and so cannot be reached without one.
+struct AuthenticatedContext: ChildRequestContext {
+    var coreContext: CoreRequestContextStorage
+    let requestID: String
+    let user: User
+
+    init(context: PanelContext) throws {
+        guard let user = context.user else {
+            throw Problem.unauthenticated("send a token: `Authorization: Bearer slp_…`")
+        }
+        // Copied whole: it holds the parameters that the path gave.
+        coreContext = context.coreContext
+        requestID = context.requestID
+        self.user = user
+    }
+}

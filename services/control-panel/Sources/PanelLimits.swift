@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Every bound of the control panel. Limits that other services share stand in `Domain.Limits`.
+enum PanelLimits {
+    // MARK: HTTP
+
+    static let requestBodyBytesMax = 1 << 20
+    /// A Git request: a little above `repositoryInputBytesMax`, so that Git itself names the limit.
+    static let gitRequestBytesMax = repositoryInputBytesMax + (16 << 20)
+    /// What is still read of a refused body, so that a client that is sending gets to see the answer.
+    static let refusedBodyBytesMax = 4 << 20
+    static let refusedBodyTimeMax: Duration = .seconds(5)
+    static let headerBytesMax = 32 << 10
+    static let connectionIdleMax: Duration = .seconds(75)
+    /// From a request's head to its answer, streams apart.
+    static let answerMax: Duration = .seconds(30)
+    static let jsonDepthMax = 16
+    static let jsonMembersMax = 2_000
+    static let connectionsMax = 1_000
+    static let streamsMax = 200
+    static let heartbeatInterval: Duration = .seconds(15)
+    /// A stream looks this often without a wake-up: another panel process may have handled the event.
+    static let streamPollInterval: Duration = .seconds(1)
+    static let streamBatch = 500
+    /// Log lines travel on another topic than the end of a deployment and may come a little later.
+    static let stragglersAfterSuccess: Duration = .milliseconds(200)
+    static let stragglersAfterFailure: Duration = .milliseconds(1500)
+
+    // MARK: Accounts
+
+    static let nameCharactersMax = 100
+    static let emailBytesMax = 254
+    static let tokensPerUserMax = 100
+    static let tokenDaysMax = 3650
+    static let organisationsPerUserMax = 50
+    static let tokenUseRecordedEvery: Duration = .seconds(60)
+    static let idempotencyKeyBytesMax = 200
+    static let idempotencyKept: Duration = .seconds(86_400)
+
+    // MARK: Apps
+
+    static let appsPerOrganisationMax = 200
+    static let environmentsPerAppMax = 50
+    static let branchBytesMax = 200
+    static let hostnameAttemptsMax = 50
+    /// Names and values of an environment's variables together: a deployment request must fit in one event.
+    static let variablesBytesMax = 256 << 10
+
+    // MARK: Deployments
+
+    static let unfinishedDeploymentsMax = 20
+    static let deploymentLogLinesMax = 20_000
+    static let appLogLinesMax = 10_000
+    static let listMax = 100
+    static let listDefault = 20
+    static let messageCharactersMax = 200
+
+    // MARK: Git
+
+    /// `receive.maxInputSize`: one push.
+    static let repositoryInputBytesMax = 256 << 20
+    static let gitExchangeMax: Duration = .seconds(600)
+    static let gitCommandMax: Duration = .seconds(20)
+    static let gitOutputBytesMax = 1 << 20
+    static let gitMessageBytesMax = 256 << 10
+    static let referenceListBytesMax = 32 << 20
+    static let gitProcessesMax = 32
+    static let errorTailBytesMax = 4 << 10
+    static let responseHeadBytesMax = 16 << 10
+    static let pushCommandsBytesMax = 256 << 10
+    static let pushStreamMax: Duration = .seconds(3600)
+    static let cloneTokenLife: Duration = .seconds(3600)
+
+    // MARK: Upkeep
+
+    static let upkeepInterval: Duration = .seconds(600)
+    static let busRetryMin: Duration = .milliseconds(200)
+    static let busRetryMax: Duration = .seconds(5)
+}
