@@ -94,7 +94,7 @@ let package = Package(
         shared("TestSupport", ["Domain", "Postgres"]),
         service("Controller", "controller", []),
         service("Ingress", "ingress", [nioCore, nioPosix, metrics]),
-        service("RunnerAgent", "runner-agent", ["EngineClient", httpClient, nioCore, nioPosix, nioHTTP1]),
+        service("RunnerAgent", "runner-agent", ["EngineClient", httpClient, nioCore, nioPosix, nioHTTP1, metrics]),
         service("Builder", "builder", ["EngineClient", subprocess, metrics]),
         service("ServicesAPI", "services-api", [crypto]),
         service(
@@ -136,5 +136,8 @@ let package = Package(
                 "Domain", "EventBus", "Events", "Messaging", "Postgres", "Secrets", "ServicesAPI", "TestSupport",
                 logging,
             ]),
+        tests("EngineClient", ["Domain", "EngineClient", nioCore, nioPosix, nioHTTP1, logging]),
+        tests(
+            "RunnerAgent", ["Domain", "EngineClient", "EventBus", "Events", "RunnerAgent", "Secrets", logging]),
     ]
 )

@@ -118,7 +118,7 @@ import Testing
                 worker = first.worker
                 let left = try first.create(for: .generate())
                 try TextFile.write("x", to: left + "/x")
-                withExtendedLifetime(first) {
+                _ = withExtendedLifetime(first) {
                     #expect(throws: WorkFolderError.self) { try WorkFolder(folder) }
                 }
             }

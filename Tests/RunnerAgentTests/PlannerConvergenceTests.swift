@@ -85,13 +85,15 @@ private struct Simulation {
     @Test(arguments: UInt64(0)..<100)
     func webInstanceEndsReadyOrFailedAndThenGone(seed: UInt64) {
         var simulation = Simulation(seed: seed)
-        #expect(simulation.settle(.run(Sample.web())), "seed \(seed)")
+        let hasStarted = simulation.settle(.run(Sample.web()))
+        #expect(hasStarted, "seed \(seed)")
         switch simulation.history.published {
         case .ready?: #expect(simulation.container?.state == .running, "seed \(seed)")
         case .failed?: #expect(simulation.container == nil, "seed \(seed)")
         default: Issue.record("seed \(seed): \(String(describing: simulation.history.published))")
         }
-        #expect(simulation.settle(.stop(Sample.web(goal: .stopped))), "seed \(seed)")
+        let hasStopped = simulation.settle(.stop(Sample.web(goal: .stopped)))
+        #expect(hasStopped, "seed \(seed)")
         #expect(simulation.container == nil)
         #expect(simulation.history.published == .stopped)
     }
@@ -102,7 +104,8 @@ private struct Simulation {
         simulation.history.note.readyRun = Sample.start
         simulation.container = Sample.container(.running)
         _ = simulation.settle(.run(Sample.web()), steps: 300, crashPercent: 10)
-        #expect(simulation.settle(.run(Sample.web())), "seed \(seed)")
+        let hasRecovered = simulation.settle(.run(Sample.web()))
+        #expect(hasRecovered, "seed \(seed)")
         guard case .ready? = simulation.history.published else {
             Issue.record("seed \(seed): \(String(describing: simulation.history.published))")
             return
@@ -117,7 +120,8 @@ private struct Simulation {
         // The agent restarts with what is on disk.
         simulation.history = InstanceHistory(note: simulation.history.note)
         if simulation.chance(30) { simulation.container = nil }
-        #expect(simulation.settle(.run(Sample.release())), "seed \(seed)")
+        let isAtRest = simulation.settle(.run(Sample.release()))
+        #expect(isAtRest, "seed \(seed)")
         #expect(simulation.launches <= 1, "seed \(seed)")
         #expect(simulation.history.note.outcome != nil, "seed \(seed)")
     }

@@ -154,10 +154,25 @@ public final class PostgresEventBus: EventBus, Service {
     /// Listens for the doorbell and applies retention until graceful shutdown.
     public func run() async throws {
         await cancelWhenGracefulShutdown {
+            await self.prepareUntilDone()
             await withDiscardingTaskGroup { group in
                 group.addTask { await self.listen() }
                 group.addTask { await self.applyRetentionForever() }
             }
+        }
+    }
+
+    /// A process that must start without the bus did not prepare it before.
+    private func prepareUntilDone() async {
+        var backOff = BusLimits.reconnectBackOffMin
+        while !Task.isCancelled {
+            do {
+                return try await prepare()
+            } catch {
+                logger.warning("the bus cannot be prepared, trying again", metadata: ["error": "\(error)"])
+            }
+            try? await Task.sleep(for: backOff)
+            backOff = min(backOff * 2, BusLimits.reconnectBackOffMax)
         }
     }
 

@@ -72,6 +72,10 @@ final class ClientConnection: TimedConnection, ChannelInboundHandler {
         guard context.channel.isWritable else { return }
         noteProgress()
         upstream?.resumeReading()
+        if phase == .head {
+            advance()
+            readIfWanted()
+        }
     }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
@@ -115,7 +119,10 @@ final class ClientConnection: TimedConnection, ChannelInboundHandler {
 
     func readIfWanted() {
         switch phase {
-        case .head, .closing: context?.read()
+        case .head:
+            // A client that sends requests ahead and takes no answers would otherwise fill the memory with them.
+            if isWritable { context?.read() }
+        case .closing: context?.read()
         case .exchanging:
             if let exchange, !exchange.body.isDone, upstream?.isWritable == true { context?.read() }
         case .tunnelling:
@@ -130,7 +137,7 @@ final class ClientConnection: TimedConnection, ChannelInboundHandler {
         guard !isAdvancing else { return }
         isAdvancing = true
         defer { isAdvancing = false }
-        while phase == .head {
+        while phase == .head, isWritable {
             guard readHead() else { return }
         }
         if phase == .exchanging { sendBody() }

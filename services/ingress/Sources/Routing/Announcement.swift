@@ -8,10 +8,10 @@ struct Announcement: Equatable {
     private var publishedAt: ContinuousClock.Instant?
 
     /// Never less than what was announced before.
-    func generation(_ served: Int) -> Int { max(generation ?? served, served) }
+    func announceable(_ served: Int) -> Int { max(generation ?? served, served) }
 
     func isDue(generation served: Int, draining now: [InstanceID: Int], at time: ContinuousClock.Instant) -> Bool {
-        self.generation(served) != generation || draining != now || untilHeartbeat(at: time) <= .zero
+        announceable(served) != generation || draining != now || untilHeartbeat(at: time) <= .zero
     }
 
     mutating func published(generation: Int, draining: [InstanceID: Int], at time: ContinuousClock.Instant) {

@@ -45,7 +45,7 @@ struct RouteAnnouncer: Service {
         let draining = try await self.draining()
         let now = ContinuousClock.now
         guard announcement.isDue(generation: served, draining: draining, at: now) else { return }
-        let generation = announcement.generation(served)
+        let generation = announcement.announceable(served)
         let observed = RoutesObserved(node: node, generation: generation, draining: draining, heartbeatAt: .now())
         try await bus.publish([Event(source: Self.source, data: observed).record()])
         announcement.published(generation: generation, draining: draining, at: now)

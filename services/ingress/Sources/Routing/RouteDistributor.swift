@@ -19,7 +19,9 @@ struct RouteDistributor: Service {
             var distributed = -1
             while !Task.isCancelled {
                 let count = book.changes.count
-                let (table, hasCaughtUp) = (book.table, book.hasCaughtUp)
+                // In this order: a table read after the bus had told all is no older than that.
+                let hasCaughtUp = book.hasCaughtUp
+                let table = book.table
                 if table.version != distributed, !table.isReloading {
                     do {
                         try await loops.apply(table)
