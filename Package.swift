@@ -19,6 +19,7 @@ let logging = product("Logging", "swift-log")
 let lifecycle = product("ServiceLifecycle", "swift-service-lifecycle")
 let hummingbird = product("Hummingbird", "hummingbird")
 let hummingbirdCore = product("HummingbirdCore", "hummingbird")
+let hummingbirdTesting = product("HummingbirdTesting", "hummingbird")
 let httpClient = product("AsyncHTTPClient", "async-http-client")
 let crypto = product("Crypto", "swift-crypto")
 let yams = product("Yams", "Yams")
@@ -99,7 +100,10 @@ let package = Package(
         service("ServicesAPI", "services-api", [crypto]),
         service(
             "ControlPanel", "control-panel",
-            ["Manifest", hummingbird, hummingbirdCore, httpTypes, crypto, subprocess, systemPackage, yams, nioCore, metrics]),
+            [
+                "Manifest", hummingbird, hummingbirdCore, httpTypes, crypto, subprocess, systemPackage, yams, nioCore,
+                metrics,
+            ]),
         executable("slipway-controller", "Controller", "services/controller"),
         executable("slipway-ingress", "Ingress", "services/ingress"),
         executable("slipway-runner", "RunnerAgent", "services/runner-agent"),
@@ -139,5 +143,13 @@ let package = Package(
         tests("EngineClient", ["Domain", "EngineClient", nioCore, nioPosix, nioHTTP1, logging]),
         tests(
             "RunnerAgent", ["Domain", "EngineClient", "EventBus", "Events", "RunnerAgent", "Secrets", logging]),
+        tests(
+            "Ingress", ["Domain", "EventBus", "Events", "Ingress", "Messaging", lifecycle, logging, nioCore, nioPosix]),
+        tests(
+            "ControlPanel",
+            [
+                "ControlPanel", "Domain", "EventBus", "Events", "Messaging", "Postgres", "Secrets", "TestSupport",
+                hummingbird, hummingbirdTesting, httpTypes, logging, nioCore, nioPosix, yams,
+            ]),
     ]
 )

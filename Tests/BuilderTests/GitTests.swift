@@ -23,18 +23,19 @@ import Testing
         #expect(Set(others) == ["PATH", "HOME", "LC_ALL"])
     }
 
-    @Test(arguments: [
-        ("fatal: unable to access 'http://x/': Failed to connect to x port 1: Connection refused", .transient),
-        ("fatal: unable to access 'http://x/': Could not resolve host: x", .transient),
-        ("error: RPC failed; curl 18 transfer closed\nfatal: early EOF", .transient),
-        ("fatal: unable to access 'http://x/': The requested URL returned error: 503", .transient),
-        ("fatal: Authentication failed for 'http://x/'", .denied),
-        ("fatal: unable to access 'http://x/': The requested URL returned error: 403", .denied),
-        ("fatal: could not read Username for 'http://x': terminal prompts disabled", .denied),
-        ("fatal: remote error: upload-pack: not our ref 1111", .missing),
-        ("fatal: repository 'http://x/' not found", .missing),
-        ("fatal: write error: No space left on device", .diskFull), ("fatal: something new", .other),
-    ] as [(String, GitTrouble)])
+    @Test(
+        arguments: [
+            ("fatal: unable to access 'http://x/': Failed to connect to x port 1: Connection refused", .transient),
+            ("fatal: unable to access 'http://x/': Could not resolve host: x", .transient),
+            ("error: RPC failed; curl 18 transfer closed\nfatal: early EOF", .transient),
+            ("fatal: unable to access 'http://x/': The requested URL returned error: 503", .transient),
+            ("fatal: Authentication failed for 'http://x/'", .denied),
+            ("fatal: unable to access 'http://x/': The requested URL returned error: 403", .denied),
+            ("fatal: could not read Username for 'http://x': terminal prompts disabled", .denied),
+            ("fatal: remote error: upload-pack: not our ref 1111", .missing),
+            ("fatal: repository 'http://x/' not found", .missing),
+            ("fatal: write error: No space left on device", .diskFull), ("fatal: something new", .other),
+        ] as [(String, GitTrouble)])
     func complaintsAreTold(_ complaint: String, _ trouble: GitTrouble) {
         #expect(GitTrouble(complaint) == trouble)
     }

@@ -59,7 +59,8 @@ struct EnvironmentPlannerTests {
         var world = SimulatedWorld(seed: 5)
         try deployed(&world)
         let before = world.view.routes
-        world.push(try SimulatedWorld.request("dpl_2", image: stage == "build" ? nil : "i", release: stage == "release"))
+        world.push(
+            try SimulatedWorld.request("dpl_2", image: stage == "build" ? nil : "i", release: stage == "release"))
         world.failurePercent = 100
         world.run(seconds: 200)
         #expect(world.finished[second] == false)

@@ -99,9 +99,18 @@ struct SimulatedWorld {
         made += 100
         var next = made
         return IdentifierSource(
-            build: { next += 1; return BuildID("bld_\(next)") },
-            service: { next += 1; return ServiceInstanceID("svc_\(next)") },
-            instance: { next += 1; return InstanceID("ins_\(10_000 + next)") })
+            build: {
+                next += 1
+                return BuildID("bld_\(next)")
+            },
+            service: {
+                next += 1
+                return ServiceInstanceID("svc_\(next)")
+            },
+            instance: {
+                next += 1
+                return InstanceID("ins_\(10_000 + next)")
+            })
     }
 
     /// Lets things happen in their order until the world is at rest or `seconds` have passed.
@@ -147,9 +156,15 @@ struct SimulatedWorld {
         switch action {
         case .enter(let stage, let id, _):
             let now = now
-            deployment(id) { $0.stage = stage; $0.stageEnteredAt = now }
+            deployment(id) {
+                $0.stage = stage
+                $0.stageEnteredAt = now
+            }
         case .useImage(let image, let wasReused, let id):
-            deployment(id) { $0.image = image; $0.imageWasReused = wasReused }
+            deployment(id) {
+                $0.image = image
+                $0.imageWasReused = wasReused
+            }
         case .requestBuild(let build, let id):
             deployment(id) { $0.build = build }
             let fails = fails()
@@ -220,7 +235,11 @@ struct SimulatedWorld {
         }
         let now = now
         var host: HostID?
-        instance(id) { $0.goal = .stopped; $0.stopRequestedAt = now; host = $0.host }
+        instance(id) {
+            $0.goal = .stopped
+            $0.stopRequestedAt = now
+            host = $0.host
+        }
         schedule(within: 5) { world in
             guard let host, !world.deadHosts.contains(host) else { return }
             world.instance(id) { $0.phase = .stopped }
@@ -276,9 +295,10 @@ struct SimulatedWorld {
                 }
                 if instance.role != .web { violations.append("a route names a \(instance.role)") }
             }
-            let deployments = Set(route.upstreams.compactMap { upstream in
-                view.instances.first { $0.id == upstream.instance }?.deployment
-            })
+            let deployments = Set(
+                route.upstreams.compactMap { upstream in
+                    view.instances.first { $0.id == upstream.instance }?.deployment
+                })
             if deployments.count > 1 { violations.append("a route mixes two deployments") }
         }
     }

@@ -6,6 +6,8 @@ import Testing
 @testable import EngineClient
 
 @Suite struct WireTests {
+    // The engine's names.
+    // swift-format-ignore: AlwaysUseLowerCamelCase
     private struct CreateBody: Decodable {
         struct Host: Decodable {
             var ReadonlyRootfs: Bool

@@ -106,7 +106,12 @@ struct PostgresEventBusTests {
                 bus, group: "g", topics: [.builds],
                 handler: { incoming in
                     ledger.add(incoming)
-                    if attempts.withLock({ $0 += 1; return $0 }) <= 2 { throw Trouble() }
+                    if attempts.withLock({
+                        $0 += 1
+                        return $0
+                    }) <= 2 {
+                        throw Trouble()
+                    }
                 }
             ) {
                 try await eventually("b arrived") { ledger.values.contains("b") }

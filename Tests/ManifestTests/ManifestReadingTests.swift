@@ -62,7 +62,8 @@ let fullManifest = """
         #expect(run.relationships == ["DATABASE_URL": "db"])
         #expect(run.instances == 2)
         #expect(run.environment == ["GREETING": "hello", "DEBUG": "true", "EMPTY": ""])
-        #expect(run.mounts == ["/tmp": MountSpec(sizeBytes: 64 << 20), "/var/cache/app": MountSpec(sizeBytes: 1 << 30)])
+        #expect(
+            run.mounts == ["/tmp": MountSpec(sizeBytes: 64 << 20), "/var/cache/app": MountSpec(sizeBytes: 1 << 30)])
         #expect(run.resources == ResourceSpec(memoryBytes: 256 << 20, cpuMillis: 500, pidsMax: 200))
     }
 

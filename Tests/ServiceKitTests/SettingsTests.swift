@@ -7,7 +7,8 @@ import Testing
 struct SettingsTests {
     @Test func allProblemsAreReportedAtOnceAndSecretsAreNotShown() async throws {
         var settings = try await Settings.load([
-            "SLIPWAY_PORT": "70000", "SLIPWAY_KEY": "sentinel-secret", "SLIPWAY_FLAG": "yes", "SLIPWAY_LISTEN": "nowhere",
+            "SLIPWAY_PORT": "70000", "SLIPWAY_KEY": "sentinel-secret", "SLIPWAY_FLAG": "yes",
+            "SLIPWAY_LISTEN": "nowhere",
         ])
         _ = settings.int("port", in: 1...65_535)
         _ = settings.value("key", isSecret: true, expected: "32 bytes") { _ -> Int? in nil }
@@ -55,7 +56,9 @@ struct PrometheusRegistryTests {
         registry.makeTimer(label: "latency", dimensions: []).recordNanoseconds(3_000_000)
         registry.makeMeter(label: "open", dimensions: []).set(4.0)
         let text = registry.exposition()
-        #expect(text.contains("# TYPE http_requests_total counter\nhttp_requests_total{status=\"200\",path=\"a\\\"b\"} 2.0\n"))
+        #expect(
+            text.contains(
+                "# TYPE http_requests_total counter\nhttp_requests_total{status=\"200\",path=\"a\\\"b\"} 2.0\n"))
         #expect(text.contains("latency_bucket{le=\"0.0025\"} 0\nlatency_bucket{le=\"0.005\"} 1\n"))
         #expect(text.contains("latency_count 1\n"))
         #expect(text.contains("# TYPE open gauge\nopen 4.0\n"))

@@ -77,10 +77,11 @@ import Testing
                 == .retry(after: .seconds(60)))
     }
 
-    @Test(arguments: [
-        ("svc_01j0000000000000000000000a", "s_01j0000000000000000000000a"), ("svc_", nil), ("svc", nil),
-        ("svc_a\"b", nil), ("svc_A", nil), ("svc_" + String(repeating: "a", count: 41), nil),
-    ] as [(String, String?)])
+    @Test(
+        arguments: [
+            ("svc_01j0000000000000000000000a", "s_01j0000000000000000000000a"), ("svc_", nil), ("svc", nil),
+            ("svc_a\"b", nil), ("svc_A", nil), ("svc_" + String(repeating: "a", count: 41), nil),
+        ] as [(String, String?)])
     func namesOnTheServerComeFromWellFormedIdsOnly(_ id: String, _ name: String?) {
         #expect(ServiceIntake.databaseName(of: ServiceInstanceID(id)) == name)
     }

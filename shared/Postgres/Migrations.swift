@@ -42,7 +42,8 @@ extension PostgresPool {
                 let version = try row.int("version")
                 guard version <= migrations.count else {
                     throw PostgresError(
-                        .migration, "the database has migration \(version), this program only knows "
+                        .migration,
+                        "the database has migration \(version), this program only knows "
                             + "\(migrations.count): run a newer version of it")
                 }
                 guard try row.string("checksum") == migrations[version - 1].checksum else {

@@ -47,7 +47,7 @@ public actor PostgresConnection {
         ]
         var keywords: [UnsafeMutablePointer<CChar>?] = settings.map { strdup($0.0) } + [nil]
         var values: [UnsafeMutablePointer<CChar>?] = settings.map { strdup($0.1) } + [nil]
-        defer { (keywords + values).forEach { free($0) } }
+        defer { for text in keywords + values { free(text) } }
         let made = keywords.withUnsafeMutableBufferPointer { keys in
             values.withUnsafeMutableBufferPointer { vals in
                 keys.withMemoryRebound(to: UnsafePointer<CChar>?.self) { keys in
@@ -72,7 +72,7 @@ public actor PostgresConnection {
     public func query(_ sql: SQL) throws -> [Row] {
         guard let handle else { throw PostgresError(.closed, "the connection is closed") }
         var binds: [UnsafeMutablePointer<CChar>?] = sql.binds.map { $0.flatMap { strdup($0) } }
-        defer { binds.forEach { free($0) } }
+        defer { for bind in binds { free(bind) } }
         let statement = try prepare(sql.text, on: handle)
         let result = binds.withUnsafeMutableBufferPointer { pointers in
             pointers.withMemoryRebound(to: UnsafePointer<CChar>?.self) { pointers in

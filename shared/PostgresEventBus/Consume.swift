@@ -26,7 +26,8 @@ extension PostgresEventBus {
                     let session = try await PostgresConnection.connect(
                         to: self.pool.configuration.url, name: "\(self.pool.configuration.name)-\(group)")
                     backOff = BusLimits.reconnectBackOffMin
-                    let member = GroupMember(bus: self, group: group, topics: topics, session: session, handler: handler)
+                    let member = GroupMember(
+                        bus: self, group: group, topics: topics, session: session, handler: handler)
                     let result: Result<Void, any Error>
                     do { result = .success(try await member.run()) } catch { result = .failure(error) }
                     await session.close()

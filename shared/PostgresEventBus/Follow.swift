@@ -10,7 +10,8 @@ extension PostgresEventBus {
         _ topic: Topic, partitionKey: String?, handler: @escaping @Sendable (FollowEvent) async throws -> Void
     ) async throws {
         precondition(topic.kind == .state, "only state topics can be followed")
-        let partitions = partitionKey.map { [partition(ofKey: $0, count: topic.partitions)] } ?? Array(0..<topic.partitions)
+        let partitions =
+            partitionKey.map { [partition(ofKey: $0, count: topic.partitions)] } ?? Array(0..<topic.partitions)
         await cancelWhenGracefulShutdown {
             var positions = Dictionary(uniqueKeysWithValues: partitions.map { ($0, Int64(0)) })
             var isCaughtUp = false
@@ -20,7 +21,8 @@ extension PostgresEventBus {
                 do {
                     for partition in partitions {
                         while true {
-                            let batch = try await self.fetch(topic, partition: partition, from: positions[partition] ?? 0)
+                            let batch = try await self.fetch(
+                                topic, partition: partition, from: positions[partition] ?? 0)
                             for incoming in batch {
                                 try await handler(.record(incoming.record))
                                 positions[partition] = incoming.offset + 1

@@ -67,7 +67,8 @@ public final class PostgresEventBus: EventBus, Service {
                 throw BusError("\(record.topic) is an event topic: a record on it needs a value")
             }
             let slot = Slot(
-                topic: record.topic, partition: partition(ofKey: record.partitionKey ?? record.key, count: topic.partitions))
+                topic: record.topic,
+                partition: partition(ofKey: record.partitionKey ?? record.key, count: topic.partitions))
             slots[slot, default: []].append(record)
         }
         let batches = slots.sorted { $0.key < $1.key }
@@ -80,7 +81,9 @@ public final class PostgresEventBus: EventBus, Service {
                     WHERE topic = \(stored(slot.topic)) AND partition = \(slot.partition)
                     RETURNING next_offset
                     """)
-                guard let row = rows.first else { throw BusError("topic \(slot.topic) has no partition \(slot.partition)") }
+                guard let row = rows.first else {
+                    throw BusError("topic \(slot.topic) has no partition \(slot.partition)")
+                }
                 let first = try row.int64("next_offset") - Int64(records.count)
                 for (index, record) in records.enumerated() {
                     try await self.insert(
@@ -183,7 +186,8 @@ public final class PostgresEventBus: EventBus, Service {
             do {
                 let connection = try await PostgresConnection.connect(
                     to: pool.configuration.url, name: pool.configuration.name + "-listen")
-                let (lost, lostContinuation) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingOldest(1))
+                let (lost, lostContinuation) = AsyncStream.makeStream(
+                    of: Void.self, bufferingPolicy: .bufferingOldest(1))
                 let doorbell = self.doorbell
                 let prefix = self.prefix + "."
                 try await connection.listen(["slipway_bus"]) { notification in

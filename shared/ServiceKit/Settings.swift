@@ -51,7 +51,9 @@ public struct Settings: Sendable {
                 problems.append("\(name)_FILE: \(path) cannot be read")
             }
         }
-        if value == nil { value = file?.string(forKey: ConfigKey(key.split(separator: ".").map(String.init)), isSecret: isSecret) }
+        if value == nil {
+            value = file?.string(forKey: ConfigKey(key.split(separator: ".").map(String.init)), isSecret: isSecret)
+        }
         if let value { shown.append((key, isSecret ? "<redacted>" : value)) }
         return value
     }

@@ -7,7 +7,7 @@ import Postgres
 public enum TestDatabase {
     public struct Unavailable: Error, CustomStringConvertible {
         public let description =
-            "SLIPWAY_TEST_POSTGRES is not set: run the tests with `make test`, or set it to a superuser's postgres:// URL"
+            "SLIPWAY_TEST_POSTGRES is not set: run `make test`, or set it to a superuser's postgres:// URL"
     }
 
     /// Gives `body` the URL of a new, empty database that nobody else uses, and drops it afterwards.

@@ -9,7 +9,7 @@ enum PanelLimits {
     static let gitRequestBytesMax = repositoryInputBytesMax + (16 << 20)
     /// What is still read of a refused body, so that a client that is sending gets to see the answer.
     static let refusedBodyBytesMax = 4 << 20
-    static let refusedBodyTimeMax: Duration = .seconds(5)
+    static let refusedBodyTimeMax: Duration = .seconds(2)
     static let headerBytesMax = 32 << 10
     static let connectionIdleMax: Duration = .seconds(75)
     /// From a request's head to its answer, streams apart.

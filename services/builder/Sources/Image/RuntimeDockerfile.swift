@@ -112,8 +112,10 @@ enum Requirements {
             }
             if line.contains("file:") { return false }
             let requirement = line.prefix { !$0.isWhitespace && $0 != ";" && $0 != "#" }
-            return requirement.contains("://") || !requirement.contains("/") && !requirement.hasPrefix(".")
-                && !requirement.hasSuffix(".whl") && !requirement.hasSuffix(".tar.gz") && !requirement.hasSuffix(".zip")
+            return requirement.contains("://")
+                || !requirement.contains("/") && !requirement.hasPrefix(".")
+                    && !requirement.hasSuffix(".whl") && !requirement.hasSuffix(".tar.gz")
+                    && !requirement.hasSuffix(".zip")
         }
     }
 }

@@ -55,6 +55,8 @@ final class WorkFolder: Sendable {
         }
         let folder = path + "/builds/" + name
         remove(folder)
+        // Its parent may have been taken away by whoever freed disk space.
+        _ = mkdir(path + "/builds", 0o700)
         guard mkdir(folder, 0o700) == 0 else {
             throw errno == ENOSPC
                 ? BuildFailure.diskFull

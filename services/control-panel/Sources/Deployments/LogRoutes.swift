@@ -58,9 +58,10 @@ struct LogRoutes: Sendable {
             case .lines(let lines):
                 var text = ""
                 for line in lines {
-                    text += ServerSentEvent(
-                        name: "line", id: "\(line.sequence)", data: try Answer.encode(line)
-                    ).text
+                    text +=
+                        ServerSentEvent(
+                            name: "line", id: "\(line.sequence)", data: try Answer.encode(line)
+                        ).text
                 }
                 try await writer.write(ByteBuffer(string: text))
             case .quiet:
@@ -121,9 +122,10 @@ struct LogRoutes: Sendable {
                 after = last.sequence
                 var text = ""
                 for line in lines {
-                    text += ServerSentEvent(
-                        name: "line", id: "\(line.sequence)", data: try Answer.encode(line)
-                    ).text
+                    text +=
+                        ServerSentEvent(
+                            name: "line", id: "\(line.sequence)", data: try Answer.encode(line)
+                        ).text
                 }
                 try await writer.write(ByteBuffer(string: text))
                 lastWrite = .now

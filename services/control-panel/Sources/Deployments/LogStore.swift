@@ -18,12 +18,12 @@ struct LogStore: Sendable {
             "SELECT log_lines FROM deployments WHERE id = \(deployment) FOR UPDATE")
         guard let written = try rows.first?.int("log_lines") else { return }
         let texts = LogBudget.admitted(
-            lines.map(\.text), written: written, dropped: dropped, max: PanelLimits.deploymentLogLinesMax)
+            lines.map { $0.text }, written: written, dropped: dropped, max: PanelLimits.deploymentLogLinesMax)
         guard !texts.isEmpty else { return }
         // A line that the budget added has the time of its neighbour.
         let added = max(0, texts.count - lines.count)
         let first = lines.first?.at ?? .now()
-        let times = (Array(repeating: first, count: added) + lines.map(\.at)).prefix(texts.count)
+        let times = (Array(repeating: first, count: added) + lines.map { $0.at }).prefix(texts.count)
         try await transaction.query(
             """
             INSERT INTO deployment_log (deployment, sequence, at, stage, text)
@@ -51,7 +51,7 @@ struct LogStore: Sendable {
         to environment: EnvironmentID, in transaction: PostgresConnection
     ) async throws {
         let texts = LogBudget.admitted(
-            lines.map(\.text), written: 0, dropped: dropped, max: PanelLimits.appLogLinesMax)
+            lines.map { $0.text }, written: 0, dropped: dropped, max: PanelLimits.appLogLinesMax)
         guard !texts.isEmpty else { return }
         let rows = try await transaction.query(
             """
@@ -61,7 +61,7 @@ struct LogStore: Sendable {
         guard let last = try rows.first?.int("log_sequence") else { return }
         let added = max(0, texts.count - lines.count)
         let first = lines.first?.at ?? .now()
-        let times = (Array(repeating: first, count: added) + lines.map(\.at)).prefix(texts.count)
+        let times = (Array(repeating: first, count: added) + lines.map { $0.at }).prefix(texts.count)
         try await transaction.query(
             """
             INSERT INTO app_logs (environment, sequence, at, instance, source, text)

@@ -14,13 +14,9 @@ struct FetchExchange: Sendable {
         let output = Handoff<[UInt8]>()
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { await backend.run(exchange, body: body, output: output) }
-            do {
-                try await copy(output, to: &writer)
-            } catch {
-                // Ends the backend too, where it is the client that went away.
-                output.finish(throwing: error)
-                throw error
-            }
+            // However the copying ends, the backend is not left waiting for someone to take its output.
+            defer { output.finish(throwing: CancellationError()) }
+            try await copy(output, to: &writer)
         }
         try await writer.finish(nil)
     }

@@ -32,6 +32,8 @@ struct PushExchange: Sendable {
                     exchange, body: body,
                     tap: { buffer in commands.change { $0.receive(buffer.readableBytesView) } }, output: output)
             }
+            // However the copying ends, the backend is not left waiting for someone to take its output.
+            defer { output.finish(throwing: CancellationError()) }
             do {
                 try await copy(output, to: &client, holding: &tail)
             } catch {

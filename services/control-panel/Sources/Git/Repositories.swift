@@ -51,17 +51,17 @@ actor Repositories {
         try Data(app.id.rawValue.utf8).write(to: URL(filePath: "\(fresh)/\(Self.marker)"), options: .atomic)
         try makeFolder("\(root)/\(app.organisation)")
         // From here on nothing else runs in between.
-        switch owner(of: place) {
-        case app.id?: try rename(fresh, to: "\(trashFolder)/\(app.id)-twin-\(UInt64.random(in: .min ... .max))")
-        case let other?:
-            try rename(place, to: "\(trashFolder)/\(other)-\(UInt64.random(in: .min ... .max))")
-            try rename(fresh, to: place)
-        case nil:
-            guard !FileManager.default.fileExists(atPath: place) else {
-                throw failure("\(place) is in the way: it is not a repository of the panel, move it elsewhere")
+        if let holder = owner(of: place) {
+            if holder == app.id {
+                // Another request was faster.
+                try discard(fresh, of: holder)
+                return repository
             }
-            try rename(fresh, to: place)
+            try discard(place, of: holder)
+        } else if FileManager.default.fileExists(atPath: place) {
+            throw failure("\(place) is in the way: it is not a repository of the panel, move it elsewhere")
         }
+        try rename(fresh, to: place)
         return repository
     }
 
@@ -69,9 +69,13 @@ actor Repositories {
     func remove(app: AppID, organisation: String, name: String) async throws {
         let place = path(organisation: organisation, app: name)
         if owner(of: place) == app {
-            try rename(place, to: "\(trashFolder)/\(app)-\(UInt64.random(in: .min ... .max))")
+            try discard(place, of: app)
         }
         try await emptyTrash()
+    }
+
+    private func discard(_ place: String, of app: AppID) throws {
+        try rename(place, to: "\(trashFolder)/\(app)-\(UInt64.random(in: .min ... .max))")
     }
 
     private func owner(of place: String) -> AppID? {

@@ -5,10 +5,11 @@ import Yams
 ///
 /// It is text in the program, not a file beside it, so that what is served always fits what is running.
 enum OpenAPIDocument {
-    static let yaml = [
-        OpenAPIText.head, OpenAPIText.accountPaths, OpenAPIText.appPaths, OpenAPIText.variablePaths,
-        OpenAPIText.deploymentPaths, OpenAPIText.gitPaths, OpenAPIText.components, OpenAPIText.schemas,
-    ].joined(separator: "\n") + "\n"
+    static let yaml =
+        [
+            OpenAPIText.head, OpenAPIText.accountPaths, OpenAPIText.appPaths, OpenAPIText.variablePaths,
+            OpenAPIText.deploymentPaths, OpenAPIText.gitPaths, OpenAPIText.components, OpenAPIText.schemas,
+        ].joined(separator: "\n") + "\n"
 
     /// The same document in JSON.
     static func json() throws -> String {

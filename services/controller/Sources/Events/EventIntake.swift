@@ -46,7 +46,11 @@ enum EventIntake {
         }
         handlers.on(DeploymentCancelRequested.self) { event, transaction in
             try await transaction.query(
-                "UPDATE deployments SET cancel_requested = true WHERE id = \(event.data.deployment) AND state = 'running'")
+                """
+                UPDATE deployments SET cancel_requested = true
+                WHERE id = \(event.data.deployment) AND state = 'running'
+                """
+            )
         }
     }
 
@@ -115,10 +119,18 @@ enum EventIntake {
                 ON CONFLICT (id) DO UPDATE SET observed = excluded.observed
                 """)
         }
+        handlers.onTombstone(RoutesObserved.self) { key, transaction in
+            // A node that stopped on purpose is not waited for.
+            try await transaction.query("DELETE FROM ingress_nodes WHERE id = \(key)")
+        }
         handlers.onTombstone(InstanceObserved.self) { key, transaction in
             // The container is gone without having been seen to stop.
             try await transaction.query(
-                "UPDATE instances SET phase = \(JSON.text(InstanceObserved.Phase.stopped)) WHERE id = \(key) AND goal = 'stopped'")
+                """
+                UPDATE instances SET phase = \(JSON.text(InstanceObserved.Phase.stopped))
+                WHERE id = \(key) AND goal = 'stopped'
+                """
+            )
         }
     }
 }

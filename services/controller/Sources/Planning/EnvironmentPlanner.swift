@@ -13,7 +13,9 @@ struct EnvironmentPlanner {
     let identifiers: IdentifierSource
     private var plan = Plan()
 
-    static func plan(_ view: EnvironmentView, now: Timestamp, identifiers: IdentifierSource = IdentifierSource()) -> Plan {
+    static func plan(_ view: EnvironmentView, now: Timestamp, identifiers: IdentifierSource = IdentifierSource())
+        -> Plan
+    {
         var planner = EnvironmentPlanner(view: view, now: now, identifiers: identifiers)
         planner.run()
         return planner.plan
@@ -200,8 +202,10 @@ struct EnvironmentPlanner {
         }
         let health = deployment.request.spec.run.web.health
         if hasPassed(.milliseconds(health.deadlineMilliseconds) + ControllerLimits.startMargin, in: deployment) {
-            fail(deployment, "\(instances.count - upstreams.count) of \(instances.count) instances did not become ready "
-                + "in time, or their host stopped answering")
+            fail(
+                deployment,
+                "\(instances.count - upstreams.count) of \(instances.count) instances did not become ready "
+                    + "in time, or their host stopped answering")
         }
     }
 
@@ -210,12 +214,12 @@ struct EnvironmentPlanner {
             act(.succeed(deployment.id))
         } else if hasPassed(ControllerLimits.switchMax, in: deployment) {
             let live = view.nodes.filter { $0.isLive(at: now) }
+            let late = live.count { $0.generation < deployment.switchGeneration ?? 0 }
             fail(
                 deployment,
                 live.isEmpty
                     ? "no ingress node is running: start slipway-ingress"
-                    : "\(live.count { $0.generation < deployment.switchGeneration ?? 0 }) of \(live.count) ingress nodes "
-                        + "did not take over the new route in time")
+                    : "\(late) of \(live.count) ingress nodes did not take over the new route in time")
         } else {
             // A node that dies meanwhile is no longer waited for once its heartbeat is too old.
             for node in view.nodes where node.isLive(at: now) {
