@@ -48,7 +48,7 @@ import Testing
         let token = tokens.issue(for: app, now: now)
         #expect(tokens.isValid(token, for: app, now: now))
         #expect(tokens.isValid(token, for: app, now: now.advanced(by: .seconds(3599))))
-        #expect(!tokens.isValid(token, for: app, now: now.advanced(by: .seconds(3600))))
+        #expect(!tokens.isValid(token, for: app, now: now.advanced(by: PanelLimits.cloneTokenLife)))
     }
 
     @Test func aTokenOpensNoOtherRepository() {

@@ -70,6 +70,62 @@ struct EnvironmentPlannerTests {
         #expect(world.view.instances.allSatisfy { $0.deployment == first })
     }
 
+    @Test func aServiceThatFailedOnceIsAskedForAgainByTheNextDeployment() throws {
+        var world = SimulatedWorld(seed: 12)
+        world.failurePercent = 100
+        world.push(try SimulatedWorld.request("dpl_1", image: "i", service: true))
+        world.run(seconds: 60)
+        #expect(world.reasons[first] == "service db cannot be provisioned: no room")
+        world.failurePercent = 0
+        world.push(try SimulatedWorld.request("dpl_2", image: "i", service: true))
+        world.run(seconds: 60)
+        #expect(world.finished[second] == true)
+        #expect(world.view.services.count == 1)
+    }
+
+    @Test func anInstanceThatEndsDuringTheSwitchFailsTheDeploymentAndTheOldVersionServes() throws {
+        var world = SimulatedWorld(seed: 13)
+        try deployed(&world)
+        let old = world.view.instances.map(\.id)
+        world.push(try SimulatedWorld.request("dpl_2", image: "i"))
+        while world.view.queue.first?.stage != .switching { world.run(seconds: 1) }
+        for instance in world.view.instances where instance.deployment == second { world.crash(instance.id) }
+        world.run(seconds: 60)
+        #expect(world.finished[second] == false)
+        #expect(world.view.current == first)
+        #expect(world.view.routes.flatMap { $0.upstreams.map(\.instance) } == old)
+        #expect(world.violations.isEmpty, "\(world.violations)")
+    }
+
+    @Test func withoutALiveIngressAnOldInstanceIsKeptUntilTheDrainDeadline() throws {
+        var world = SimulatedWorld(seed: 14)
+        try deployed(&world)
+        world.view.instances[0].retiredAt = nil
+        world.view.routes[0].upstreams = []
+        world.view.current = nil
+        for index in world.view.nodes.indices {
+            world.view.nodes[index].heartbeatAt = world.now.advanced(by: .seconds(-600))
+        }
+        let retired = EnvironmentPlanner.plan(world.view, now: world.now)
+        #expect(retired.actions == [.retireInstance(world.view.instances[0].id)])
+        world.view.instances[0].retiredAt = world.now
+        #expect(EnvironmentPlanner.plan(world.view, now: world.now).actions.isEmpty)
+        let later = world.now.advanced(by: ControllerLimits.drainMax)
+        #expect(
+            EnvironmentPlanner.plan(world.view, now: later).actions == [.stopInstance(world.view.instances[0].id)])
+    }
+
+    @Test func aDeploymentOfADeletedEnvironmentFailsAndBringsNothingBack() throws {
+        var world = SimulatedWorld(seed: 15)
+        world.view.isRemoved = true
+        world.view.isTornDown = true
+        world.push(try SimulatedWorld.request("dpl_1"))
+        world.run(seconds: 30)
+        #expect(world.finished[first] == false)
+        #expect(world.view.instances.isEmpty)
+        #expect(world.view.routes.isEmpty)
+    }
+
     @Test func anIngressNodeThatDiedIsNotWaitedForLongerThanItsHeartbeatIsTrusted() throws {
         var world = SimulatedWorld(seed: 6)
         world.push(try SimulatedWorld.request("dpl_1", image: "i"))

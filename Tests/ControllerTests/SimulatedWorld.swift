@@ -130,6 +130,11 @@ struct SimulatedWorld {
         }
     }
 
+    /// The program ends and its agent begins to start it again.
+    mutating func crash(_ id: InstanceID) {
+        instance(id) { $0.phase = .starting }
+    }
+
     var deadHosts: Set<HostID> = []
     var deadNodes: Set<IngressNodeID> = []
 
@@ -173,10 +178,14 @@ struct SimulatedWorld {
             }
         case .cancelBuild, .removeService: break
         case .requestService(let id, let name, _, _):
-            view.services.append(ServiceView(id: id, name: name, state: .requested, reason: nil))
+            view.services.removeAll { $0.id == id }
+            view.services.append(ServiceView(id: id, name: name, state: .requested, reason: nil, changedAt: now))
+            let fails = fails()
             schedule(within: 5) { world in
                 for index in world.view.services.indices where world.view.services[index].id == id {
-                    world.view.services[index].state = .provisioned
+                    world.view.services[index].state = fails ? .failed : .provisioned
+                    world.view.services[index].reason = fails ? "no room" : nil
+                    world.view.services[index].changedAt = world.now
                 }
             }
         case .createInstance(let id, let host, let role, let deployment):
@@ -198,7 +207,7 @@ struct SimulatedWorld {
         case .fail(let id, _, let reason, _):
             end(id, false, reason)
         case .deleteEnvironment:
-            view.routes = []
+            view.isTornDown = true
         }
     }
 

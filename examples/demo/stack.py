@@ -29,12 +29,19 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from slipway_local import builds, demo, engine, images, keys, packages, postgres, teardown  # noqa: E402
 from slipway_local.cli import Client  # noqa: E402
 from slipway_local.engine_api import Engine  # noqa: E402
-from slipway_local.processes import NAMES, Stack  # noqa: E402
+from slipway_local.processes import NAMES, Stack, folder  # noqa: E402
 from slipway_local.state import State  # noqa: E402
 from slipway_local.steps import Failure, StepLog, say  # noqa: E402
 
 
 def up(state: State, log: StepLog) -> Stack:
+    stack = prepare(state, log)
+    run(stack, log)
+    return stack
+
+
+def prepare(state: State, log: StepLog) -> Stack:
+    """Everything that the six processes need."""
     packages.ensure(packages.RUN + ([] if "SLIPWAY_BIN" in os.environ else packages.BUILD), log)
     if engine.find() is None:
         packages.ensure(["docker.io"], log)
@@ -47,9 +54,12 @@ def up(state: State, log: StepLog) -> Stack:
         keys.ensure(state)
     images.ensure(container_engine, images.DEFAULT, log)
     builds.ensure(log)
+    return stack
+
+
+def run(stack: Stack, log: StepLog) -> None:
     with log.step("panel, controller, builder, services, runner, ingress") as step:
         step.note = stack.ensure()
-    return stack
 
 
 def run_demo(state: State, log: StepLog) -> None:
@@ -85,6 +95,7 @@ def environment(state: State) -> None:
     print(f"export SLIPWAY_URL={shlex.quote(stack.panel_url)}")
     # The shell reads the token when it evaluates this; what is printed holds no secret.
     print(f'export SLIPWAY_TOKEN="$(cat {shlex.quote(str(client.token_file()))})"')
+    print(f'export PATH={shlex.quote(str(folder()))}:"$PATH"')
     print(f"export DOCKER_HOST={shlex.quote('unix://' + state.data['engine'])}")
 
 

@@ -14,7 +14,8 @@ public struct DeadLetter: EventPayload, Hashable {
     public var offset: Int64
     public var recordKey: String
     public var headers: [String: String]
-    /// The record's value as it came; it travelled on the bus and so holds nothing readable that is secret.
+    /// The record's value as it came, unless it is large; the position tells where it is. It travelled on the bus and
+    /// so holds nothing readable that is secret.
     public var value: String?
     public var cause: String
 
@@ -25,7 +26,9 @@ public struct DeadLetter: EventPayload, Hashable {
         offset = incoming.offset
         recordKey = record.key
         headers = record.headers
-        value = record.value.map { String(decoding: $0, as: UTF8.self) }
+        // As a text inside JSON the value may need several times its size.
+        value =
+            record.size > Limits.eventBytesMax / 8 ? nil : record.value.map { String(decoding: $0, as: UTF8.self) }
         self.cause = cause
     }
 }

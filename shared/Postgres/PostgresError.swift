@@ -37,12 +37,12 @@ public struct PostgresError: Error, Sendable, CustomStringConvertible {
         self.constraint = constraint
     }
 
-    /// The same work may succeed when tried again: connection trouble, shutdown, resources, serialization, deadlock.
+    /// The same work may succeed when tried again: connection trouble, shutdown, time-outs, resources, a standby,
+    /// serialization, deadlock. Not so what the data or the statement itself is to blame for.
     public var isRetriable: Bool {
         if code == .connect || code == .closed || code == .poolTimeout { return true }
         guard let sqlState else { return false }
-        return sqlState == "40001" || sqlState == "40P01" || sqlState == "55P03" || sqlState.hasPrefix("08")
-            || sqlState.hasPrefix("57P0") || sqlState.hasPrefix("53")
+        return ["08", "25", "40", "53", "55", "57", "58", "XX"].contains { sqlState.hasPrefix($0) }
     }
 
     public var isUniqueViolation: Bool { sqlState == "23505" }

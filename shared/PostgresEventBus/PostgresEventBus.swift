@@ -190,7 +190,7 @@ public final class PostgresEventBus: EventBus, Service {
                     of: Void.self, bufferingPolicy: .bufferingOldest(1))
                 let doorbell = self.doorbell
                 let prefix = self.prefix + "."
-                try await connection.listen(["slipway_bus"]) { notification in
+                try await listening(connection) { notification in
                     if notification.channel.isEmpty {
                         lostContinuation.finish()
                     } else if notification.payload.hasPrefix(prefix) {
@@ -208,6 +208,17 @@ public final class PostgresEventBus: EventBus, Service {
             }
             try? await Task.sleep(for: backOff)
             backOff = min(backOff * 2, BusLimits.reconnectBackOffMax)
+        }
+    }
+
+    private func listening(
+        _ connection: PostgresConnection, _ receiver: @escaping @Sendable (PostgresNotification) -> Void
+    ) async throws {
+        do {
+            try await connection.listen(["slipway_bus"], receiver)
+        } catch {
+            await connection.close()
+            throw error
         }
     }
 

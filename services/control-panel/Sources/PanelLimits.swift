@@ -69,7 +69,7 @@ enum PanelLimits {
     static let responseHeadBytesMax = 16 << 10
     static let pushCommandsBytesMax = 256 << 10
     static let pushStreamMax: Duration = .seconds(3600)
-    static let cloneTokenLife: Duration = .seconds(3600)
+    static let cloneTokenLife: Duration = .seconds(6 * 3600)
 
     // MARK: Upkeep
 

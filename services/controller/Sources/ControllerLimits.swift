@@ -2,8 +2,9 @@
 
 /// Every deadline and bound of the controller.
 enum ControllerLimits {
-    /// A build that nobody finished by then is given up; above the builder's own time-out, which normally ends it.
-    static let buildMax: Duration = .seconds(45 * 60)
+    /// A build that nobody finished by then is given up, waiting for a builder included; above the longest time-out
+    /// that a builder can be given, which normally ends it.
+    static let buildMax: Duration = .seconds(5 * 3600)
     static let provisionMax: Duration = .seconds(300)
     /// How long a deployment waits for a host with room.
     static let placeMax: Duration = .seconds(60)
@@ -15,12 +16,14 @@ enum ControllerLimits {
     static let switchMax: Duration = .seconds(60)
     /// In-flight requests of a replaced instance are waited for this long.
     static let drainMax: Duration = .seconds(30)
-    /// A stopped instance whose host never reports it is forgotten after this long.
-    static let stopReportMax: Duration = .seconds(120)
+    /// A stopped instance whose host never reports it is forgotten after this long; above the longest grace.
+    static let stopReportMax: Duration = .seconds(420)
     /// Steps planned in one transaction; more means a planner that does not settle.
     static let stepsMax = 20
     /// Environments looked at again without an event.
     static let resyncInterval: Duration = .seconds(10)
+    /// A longer gap in the controller's own sign of life is time that no deadline counts.
+    static let absenceMin: Duration = .seconds(20)
     /// Environments advanced at once.
     static let concurrency = 4
     static let reasonBytesMax = 8 << 10

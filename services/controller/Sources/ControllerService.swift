@@ -41,7 +41,7 @@ public enum ControllerService {
         let router = MarkRouter(pool: pool, reconciler: reconciler)
         let consumer = EventConsumer(
             bus: bus, pool: pool, outbox: outbox, group: "controller", topics: EventIntake.topics,
-            handlers: EventIntake.handlers(), logger: logger, afterCommit: { router.route($0) })
+            handlers: EventIntake.handlers(outbox), logger: logger, afterCommit: { router.route($0) })
         environment.readiness.require("database") { await pool.problem() }
         environment.readiness.require("bus") { await bus.isReachable() ? nil : "not reachable" }
         return [

@@ -4,6 +4,7 @@ import Events
 import Logging
 import Messaging
 import Postgres
+import Secrets
 import ServiceLifecycle
 import Synchronization
 
@@ -16,6 +17,8 @@ final class Reconciler: Service {
         var marked: Set<EnvironmentID> = []
         var running: Set<EnvironmentID> = []
         var rechecks: [EnvironmentID: Timestamp] = [:]
+        /// Set when the controller comes back from an absence.
+        var heartbeatsSince = Timestamp(microseconds: 0)
     }
 
     private let pool: PostgresPool
@@ -41,11 +44,18 @@ final class Reconciler: Service {
         await cancelWhenGracefulShutdown {
             await withDiscardingTaskGroup { group in
                 var nextResync = Timestamp.now()
+                // A crash may have come between an event's commit and its mark.
+                var isFirst = true
                 while !Task.isCancelled {
                     let raised = self.signal.count
                     let now = Timestamp.now()
                     if now >= nextResync {
-                        await self.markUnsettled()
+                        guard await self.reportAlive(at: now) else {
+                            try? await Task.sleep(for: .seconds(1))
+                            continue
+                        }
+                        await self.markUnsettled(includingSettled: isFirst)
+                        isFirst = false
                         nextResync = now.advanced(by: ControllerLimits.resyncInterval)
                     }
                     let (due, next) = self.takeDue(at: now)
@@ -79,13 +89,13 @@ final class Reconciler: Service {
     }
 
     /// Everything that is not at rest: what waits for hosts or ingress nodes has no event of its own.
-    func markUnsettled() async {
+    func markUnsettled(includingSettled: Bool = false) async {
         do {
             let rows = try await pool.query(
                 """
                 SELECT environment AS id FROM deployments WHERE state = 'running'
                 UNION SELECT environment FROM instances WHERE goal = 'stopped' OR retired_at IS NOT NULL
-                UNION SELECT id FROM environments WHERE is_removed
+                UNION SELECT id FROM environments WHERE torn_down_at IS NULL AND (is_removed OR \(includingSettled))
                 """)
             let environments = try rows.map { try $0.id("id", EnvironmentKind.self) }
             if environments.isEmpty { return }
@@ -96,6 +106,46 @@ final class Reconciler: Service {
         }
     }
 
+    /// Notes that the controller works, and after an absence moves every deadline by its length: what could not be
+    /// seen to happen must not be judged as not having happened.
+    ///
+    /// - Returns: `false` while the database is away; nothing is to be decided then.
+    private func reportAlive(at now: Timestamp) async -> Bool {
+        do {
+            let absence = try await pool.withTransaction { transaction -> Duration? in
+                let rows = try await transaction.query("SELECT alive_at FROM controller_clock FOR UPDATE")
+                guard let aliveAt = try rows.first?.timestamp("alive_at") else {
+                    try await transaction.query("INSERT INTO controller_clock VALUES (\(now))")
+                    return nil
+                }
+                try await transaction.query("UPDATE controller_clock SET alive_at = \(now)")
+                let gap = now.since(aliveAt)
+                guard gap > ControllerLimits.absenceMin else { return nil }
+                let seconds = gap.inSeconds
+                try await transaction.query(
+                    """
+                    UPDATE deployments SET stage_entered_at = stage_entered_at + make_interval(secs => \(seconds))
+                    WHERE state = 'running'
+                    """)
+                try await transaction.query(
+                    """
+                    UPDATE instances SET retired_at = retired_at + make_interval(secs => \(seconds)),
+                        stop_requested_at = stop_requested_at + make_interval(secs => \(seconds))
+                    WHERE retired_at IS NOT NULL OR stop_requested_at IS NOT NULL
+                    """)
+                return gap
+            }
+            if let absence {
+                state.withLock { $0.heartbeatsSince = now }
+                logger.notice("back after an absence", metadata: ["seconds": "\(absence.inSeconds)"])
+            }
+            return true
+        } catch {
+            logger.warning("the database is away", metadata: ["error": "\(error)"])
+            return false
+        }
+    }
+
     private func advance(_ environment: EnvironmentID) async {
         do {
             let recheckAt = try await pool.withTransaction { transaction in
@@ -103,6 +153,9 @@ final class Reconciler: Service {
             }
             outbox.wake()
             state.withLock { $0.rechecks[environment] = recheckAt }
+        } catch let error where error is SealError || error is EventError {
+            // Trying again would fail again: the deployment cannot be carried out as it is.
+            await giveUp(environment, "\(error)")
         } catch {
             if Task.isCancelled { return }
             logger.warning(
@@ -112,10 +165,30 @@ final class Reconciler: Service {
         }
     }
 
+    private func giveUp(_ environment: EnvironmentID, _ reason: String) async {
+        logger.error(
+            "a deployment cannot be carried out", metadata: ["environment": "\(environment)", "error": "\(reason)"])
+        do {
+            try await pool.withTransaction { transaction in
+                guard let view = try await ViewLoader(transaction: transaction).load(environment),
+                    let first = view.queue.first
+                else { return }
+                let writer = ActionWriter(
+                    transaction: transaction, outbox: outbox, composer: composer, view: view, now: .now())
+                try await writer.write(.fail(first.id, first.stage, reason: reason, wasCancelled: false))
+            }
+            outbox.wake()
+            mark(environment)
+        } catch {
+            state.withLock { $0.rechecks[environment] = .now().advanced(by: .seconds(1)) }
+        }
+    }
+
     /// Plans and writes until nothing is left to do.
     private func settle(_ environment: EnvironmentID, in transaction: PostgresConnection) async throws -> Timestamp? {
         for _ in 0..<ControllerLimits.stepsMax {
-            guard let view = try await ViewLoader(transaction: transaction).load(environment) else { return nil }
+            let loader = ViewLoader(transaction: transaction, heartbeatsSince: state.withLock { $0.heartbeatsSince })
+            guard let view = try await loader.load(environment) else { return nil }
             let now = Timestamp.now()
             let plan = EnvironmentPlanner.plan(view, now: now)
             if plan.actions.isEmpty { return plan.recheckAt }

@@ -13,10 +13,11 @@ enum Permission: String, Sendable, CaseIterable {
         switch self {
         case .readAccount, .manageTokens, .createOrganisation: nil
         case .readOrganisation, .readApp, .readDeployments, .readLogs, .fetchCode: .viewer
-        case .createApp, .createEnvironment, .deleteEnvironment, .readVariables, .changeVariables, .deploy,
+        case .createApp, .createEnvironment, .readVariables, .changeVariables, .deploy,
             .cancelDeployment, .pushCode:
             .developer
-        case .deleteApp: .owner
+        // They destroy data.
+        case .deleteApp, .deleteEnvironment: .owner
         }
     }
 

@@ -97,8 +97,7 @@ struct GitRoutes: Sendable {
         return Response(
             status: .ok, headers: Self.headers(type: "application/x-git-receive-pack-result"),
             body: ResponseBody { writer in
-                defer { withExtendedLifetime(slot) {} }
-                try await push.run(exchange, request.body, by: grant.user, logger: logger, to: &writer)
+                try await push.run(exchange, request.body, by: grant.user, slot: slot, logger: logger, to: &writer)
             })
     }
 

@@ -18,8 +18,10 @@ struct PushExchange: Sendable {
     let notifier: StreamNotifier
     let streams: Slots
 
+    /// - Parameter slot: of Git processes; given back once Git has ended, as the deployment that is then shown needs
+    ///   such a place itself when its builder fetches the source.
     func run(
-        _ exchange: GitExchange, _ body: RequestBody, by user: UserID?, logger: Logger,
+        _ exchange: GitExchange, _ body: RequestBody, by user: UserID?, slot: Slot, logger: Logger,
         to writer: inout any ResponseBodyWriter
     ) async throws {
         let commands = Mutexed(PushCommands())
@@ -41,6 +43,7 @@ struct PushExchange: Sendable {
                 await tellFailure(commands.value, to: &client, holding: tail)
             }
         }
+        slot.giveBack()
         let seen = commands.value
         let outcomes = await deploy(exchange.app, by: user, logger: logger)
         if seen.hasSideband, tail.endsWithFlush {

@@ -23,8 +23,16 @@ final class Slots: Sendable {
 }
 
 final class Slot: Sendable {
-    private let slots: Slots
+    private let slots: Mutex<Slots?>
 
-    fileprivate init(_ slots: Slots) { self.slots = slots }
-    deinit { slots.giveBack() }
+    fileprivate init(_ slots: Slots) { self.slots = Mutex(slots) }
+    deinit { giveBack() }
+
+    /// Frees the place before the last reference goes. Idempotent.
+    func giveBack() {
+        slots.withLock { slots in
+            slots?.giveBack()
+            slots = nil
+        }
+    }
 }

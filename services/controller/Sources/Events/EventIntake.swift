@@ -10,10 +10,10 @@ enum EventIntake {
         .environments, .deployments, .builds, .services, .hostsObserved, .instancesObserved, .routesObserved,
     ]
 
-    static func handlers() -> EventHandlers {
+    static func handlers(_ outbox: Outbox) -> EventHandlers {
         var handlers = EventHandlers()
         addEnvironments(to: &handlers)
-        addDeployments(to: &handlers)
+        addDeployments(to: &handlers, outbox)
         addBuilds(to: &handlers)
         addServices(to: &handlers)
         addObservations(to: &handlers)
@@ -25,7 +25,12 @@ enum EventIntake {
             try await ensureEnvironment(event.data.environment, transaction)
         }
         handlers.onTombstone(EnvironmentDesired.self) { key, transaction in
-            try await transaction.query("UPDATE environments SET is_removed = true WHERE id = \(key)")
+            // Also when it is not known yet: its deployments may be read later than its end.
+            try await transaction.query(
+                """
+                INSERT INTO environments (id, is_removed) VALUES (\(key), true)
+                ON CONFLICT (id) DO UPDATE SET is_removed = true
+                """)
         }
     }
 
@@ -34,7 +39,7 @@ enum EventIntake {
         try await transaction.query("INSERT INTO environments (id) VALUES (\(id)) ON CONFLICT DO NOTHING")
     }
 
-    private static func addDeployments(to handlers: inout EventHandlers) {
+    private static func addDeployments(to handlers: inout EventHandlers, _ outbox: Outbox) {
         handlers.on(DeploymentRequested.self) { event, transaction in
             try await ensureEnvironment(event.data.environment, transaction)
             try await transaction.query(
@@ -45,12 +50,17 @@ enum EventIntake {
                 """)
         }
         handlers.on(DeploymentCancelRequested.self) { event, transaction in
+            let (deployment, environment) = (event.data.deployment, event.data.environment)
+            let known = try await transaction.query("SELECT 1 AS ok FROM deployments WHERE id = \(deployment)")
+            if known.isEmpty {
+                // Its request could not be handled: nothing runs that could end, but somebody waits for an end.
+                try await outbox.append(
+                    DeploymentFailed(
+                        deployment: deployment, environment: environment, stage: .queued,
+                        reason: EnvironmentPlanner.cancelledReason, wasCancelled: true), in: transaction)
+            }
             try await transaction.query(
-                """
-                UPDATE deployments SET cancel_requested = true
-                WHERE id = \(event.data.deployment) AND state = 'running'
-                """
-            )
+                "UPDATE deployments SET cancel_requested = true WHERE id = \(deployment) AND state = 'running'")
         }
     }
 
@@ -81,14 +91,15 @@ enum EventIntake {
         handlers.on(ServiceProvisioned.self) { event, transaction in
             try await transaction.query(
                 """
-                UPDATE services SET state = 'provisioned', url = \(JSON.text(event.data.url)), reason = NULL
+                UPDATE services SET state = 'provisioned', url = \(JSON.text(event.data.url)), reason = NULL,
+                    changed_at = \(Timestamp.now())
                 WHERE id = \(event.data.service) AND state <> 'removing'
                 """)
         }
         handlers.on(ServiceFailed.self) { event, transaction in
             try await transaction.query(
                 """
-                UPDATE services SET state = 'failed', reason = \(event.data.reason)
+                UPDATE services SET state = 'failed', reason = \(event.data.reason), changed_at = \(Timestamp.now())
                 WHERE id = \(event.data.service) AND state = 'requested'
                 """)
         }

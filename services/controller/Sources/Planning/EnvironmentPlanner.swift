@@ -107,13 +107,14 @@ struct EnvironmentPlanner {
             let service = view.services.first { $0.name == name }
             switch service?.state {
             case .provisioned: continue
-            case .failed where service?.reason != nil:
+            case .failed where service.map({ $0.changedAt > deployment.stageEnteredAt }) ?? false:
                 fail(deployment, "service \(name) cannot be provisioned: \(service?.reason ?? "")")
                 return
-            case .requested, .failed, .removing: missing = true
-            case nil:
+            case .requested, .removing: missing = true
+            case .failed, nil:
+                // What failed for an earlier deployment may succeed now: the manifest or the server has changed.
                 missing = true
-                act(.requestService(identifiers.service(), name: name, spec, deployment.id))
+                act(.requestService(service?.id ?? identifiers.service(), name: name, spec, deployment.id))
             }
         }
         if !missing {
@@ -193,7 +194,7 @@ struct EnvironmentPlanner {
             }
         }
         let upstreams = instances.compactMap(\.upstream)
-        if upstreams.count == instances.count {
+        if upstreams.count == deployment.request.spec.run.instances {
             act(.enter(.switching, deployment.id, message: "ready: switching requests over"))
             act(
                 .publishRoute(
@@ -204,13 +205,16 @@ struct EnvironmentPlanner {
         if hasPassed(.milliseconds(health.deadlineMilliseconds) + ControllerLimits.startMargin, in: deployment) {
             fail(
                 deployment,
-                "\(instances.count - upstreams.count) of \(instances.count) instances did not become ready "
+                "\(upstreams.count) of \(deployment.request.spec.run.instances) instances became ready "
                     + "in time, or their host stopped answering")
         }
     }
 
     private mutating func awaitSwitch(_ deployment: DeploymentView) {
-        if let generation = deployment.switchGeneration, isServed(generation) {
+        let ready = webInstances(of: deployment.id).compactMap(\.upstream).count
+        if ready < deployment.request.spec.run.instances {
+            fail(deployment, "an instance ended right after it had become ready: its output is in `slipway logs`")
+        } else if let generation = deployment.switchGeneration, isServed(generation) {
             act(.succeed(deployment.id))
         } else if hasPassed(ControllerLimits.switchMax, in: deployment) {
             let live = view.nodes.filter { $0.isLive(at: now) }
@@ -292,7 +296,10 @@ struct EnvironmentPlanner {
             return
         }
         let live = view.nodes.filter { $0.isLive(at: now) }
-        let isDrained = live.allSatisfy { $0.generation >= generation && $0.draining[instance.id, default: 0] == 0 }
+        // Without a live node nobody can tell whether requests are in flight: then only the deadline counts.
+        let isDrained =
+            !live.isEmpty
+            && live.allSatisfy { $0.generation >= generation && $0.draining[instance.id, default: 0] == 0 }
         let deadline = retiredAt.advanced(by: ControllerLimits.drainMax)
         if isDrained || now >= deadline {
             act(.stopInstance(instance.id))
@@ -323,6 +330,6 @@ struct EnvironmentPlanner {
         for service in view.services where service.state != .removing { act(.removeService(service.id)) }
         guard plan.actions.isEmpty else { return }
         for instance in view.instances { forgetWhenGone(instance) }
-        if view.instances.isEmpty { act(.deleteEnvironment) }
+        if view.instances.isEmpty, plan.actions.isEmpty, !view.isTornDown { act(.deleteEnvironment) }
     }
 }

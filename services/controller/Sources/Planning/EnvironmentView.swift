@@ -6,6 +6,8 @@ import Events
 struct EnvironmentView: Sendable {
     var environment: EnvironmentID
     var isRemoved = false
+    /// Nothing of it is left; it is remembered so that a late deployment cannot bring it back.
+    var isTornDown = false
     /// The deployment whose instances serve, once there has been one.
     var current: DeploymentID?
     /// Not finished, in the order they were asked for. The first is the one being carried out.
@@ -41,6 +43,8 @@ struct ServiceView: Sendable {
     var name: String
     var state: State
     var reason: String?
+    /// When `state` was last set.
+    var changedAt: Timestamp
 }
 
 struct InstanceView: Sendable {

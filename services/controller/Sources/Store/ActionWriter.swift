@@ -43,10 +43,17 @@ struct ActionWriter {
         case .fail(let deployment, let stage, let reason, let wasCancelled):
             try await fail(deployment, stage, reason, wasCancelled)
         case .removeService(let service):
-            try await transaction.query("UPDATE services SET state = 'removing' WHERE id = \(service)")
+            try await transaction.query(
+                "UPDATE services SET state = 'removing', changed_at = \(now) WHERE id = \(service)")
             try await append(ServiceRemovalRequested(service: service))
         case .deleteEnvironment:
-            try await transaction.query("DELETE FROM environments WHERE id = \(view.environment)")
+            try await transaction.query("DELETE FROM deployments WHERE environment = \(view.environment)")
+            try await transaction.query(
+                """
+                UPDATE environments SET torn_down_at = \(now), current_deployment = NULL
+                WHERE id = \(view.environment)
+                """
+            )
         }
     }
 
@@ -98,6 +105,10 @@ struct ActionWriter {
     ) async throws {
         try await transaction.query(
             "UPDATE deployments SET state = 'failed', finished_at = \(now) WHERE id = \(deployment)")
+        if let found = view.queue.first(where: { $0.id == deployment }), found.imageWasReused {
+            // The image may be gone from the hosts: the next deployment asks the builder, who looks.
+            try await transaction.query("DELETE FROM images WHERE identity = \(found.request.buildIdentity)")
+        }
         let bounded = String(decoding: reason.utf8.prefix(ControllerLimits.reasonBytesMax), as: UTF8.self)
         try await append(
             DeploymentFailed(
@@ -118,8 +129,9 @@ struct ActionWriter {
         let request = try request(of: deployment)
         try await transaction.query(
             """
-            INSERT INTO services (id, environment, name, state)
-            VALUES (\(service), \(view.environment), \(name), 'requested')
+            INSERT INTO services (id, environment, name, state, changed_at)
+            VALUES (\(service), \(view.environment), \(name), 'requested', \(now))
+            ON CONFLICT (id) DO UPDATE SET state = 'requested', reason = NULL, changed_at = excluded.changed_at
             """)
         try await append(
             ServiceRequested(

@@ -9,6 +9,7 @@ let controllerMigrations = [
         """
         CREATE TABLE environments (
             id text PRIMARY KEY, current_deployment text, is_removed boolean NOT NULL DEFAULT false,
+            torn_down_at timestamptz,
             created_at timestamptz NOT NULL DEFAULT now());
         CREATE TABLE deployments (
             id text PRIMARY KEY, environment text NOT NULL REFERENCES environments ON DELETE CASCADE,
@@ -25,6 +26,7 @@ let controllerMigrations = [
         CREATE TABLE services (
             id text PRIMARY KEY, environment text NOT NULL REFERENCES environments ON DELETE CASCADE,
             name text NOT NULL, state text NOT NULL, url jsonb, reason text,
+            changed_at timestamptz NOT NULL DEFAULT now(),
             created_at timestamptz NOT NULL DEFAULT now(), UNIQUE (environment, name));
         CREATE TABLE hosts (id text PRIMARY KEY, observed jsonb NOT NULL);
         CREATE TABLE ingress_nodes (id text PRIMARY KEY, observed jsonb NOT NULL);
@@ -41,5 +43,6 @@ let controllerMigrations = [
         CREATE INDEX routes_by_environment ON routes (environment);
         CREATE TABLE route_generation (value bigint NOT NULL);
         INSERT INTO route_generation VALUES (0);
+        CREATE TABLE controller_clock (alive_at timestamptz NOT NULL);
         """),
 ]

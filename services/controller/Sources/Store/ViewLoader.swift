@@ -6,14 +6,20 @@ import Postgres
 /// Reads one environment as the planner sees it. To be called with the environment's row locked.
 struct ViewLoader {
     let transaction: PostgresConnection
+    /// Heartbeats count as if they had come no earlier: the controller was away and may not have read them yet.
+    var heartbeatsSince = Timestamp(microseconds: 0)
 
     /// Locks the environment until the transaction ends: what is planned stays true until it is applied.
     func load(_ environment: EnvironmentID) async throws -> EnvironmentView? {
         let rows = try await transaction.query(
-            "SELECT current_deployment, is_removed FROM environments WHERE id = \(environment) FOR UPDATE")
+            """
+            SELECT current_deployment, is_removed, torn_down_at IS NOT NULL AS is_torn_down
+            FROM environments WHERE id = \(environment) FOR UPDATE
+            """)
         guard let row = rows.first else { return nil }
         var view = EnvironmentView(environment: environment)
         view.isRemoved = try row.bool("is_removed")
+        view.isTornDown = try row.bool("is_torn_down")
         view.current = try row.optionalID("current_deployment")
         view.queue = try await queue(environment)
         view.services = try await services(environment)
@@ -51,12 +57,12 @@ struct ViewLoader {
 
     private func services(_ environment: EnvironmentID) async throws -> [ServiceView] {
         try await transaction.query(
-            "SELECT id, name, state, reason FROM services WHERE environment = \(environment) ORDER BY name"
+            "SELECT id, name, state, reason, changed_at FROM services WHERE environment = \(environment) ORDER BY name"
         ).map { row in
             ServiceView(
                 id: try row.id("id"), name: try row.string("name"),
                 state: ServiceView.State(rawValue: try row.string("state")) ?? .failed,
-                reason: try row.optionalString("reason"))
+                reason: try row.optionalString("reason"), changedAt: try row.timestamp("changed_at"))
         }
     }
 
@@ -92,14 +98,15 @@ struct ViewLoader {
             let observed: RoutesObserved = try JSON.value(from: row.string("observed"))
             return NodeView(
                 id: observed.node, generation: observed.generation, draining: observed.draining,
-                heartbeatAt: observed.heartbeatAt)
+                heartbeatAt: max(observed.heartbeatAt, heartbeatsSince))
         }
     }
 
     private func hosts() async throws -> [HostView] {
         try await transaction.query(
             """
-            SELECT observed, (SELECT coalesce(sum(memory_bytes), 0) FROM instances WHERE host = hosts.id) AS reserved
+            SELECT observed, (
+                SELECT coalesce(sum(memory_bytes), 0) FROM instances WHERE host = hosts.id AND role = 'web') AS reserved
             FROM hosts ORDER BY id
             """
         ).map { row in
@@ -107,7 +114,7 @@ struct ViewLoader {
             return HostView(
                 id: observed.host, name: observed.name, memoryBytes: observed.memoryBytes,
                 reservedBytes: try row.int("reserved"), engineIsUp: observed.engineIsUp,
-                heartbeatAt: observed.heartbeatAt)
+                heartbeatAt: max(observed.heartbeatAt, heartbeatsSince))
         }
     }
 }

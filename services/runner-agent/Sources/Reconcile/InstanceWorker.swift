@@ -201,6 +201,11 @@ final class InstanceWorker: Sendable {
             visit.history.started(restarted: isRestart)
             if isRestart { restarts.increment() }
         } catch let error as EngineError {
+            if !error.isRetriable {
+                // The engine said no: the hook has not run and may be tried in another container.
+                store.note(visit.instance) { $0.isLaunched = false }
+                visit.history.note.isLaunched = false
+            }
             try await judge(error, container: container, &visit)
         }
     }
