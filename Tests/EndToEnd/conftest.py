@@ -1,33 +1,44 @@
 # SPDX-License-Identifier: Apache-2.0
 """One platform for the whole run: own state folder, own cloudspace, own ports; removed at the end whatever happens."""
 
+import signal
 import time
+from pathlib import Path
 
 import pytest
+from support import guard
+from support.platform import NAMES, Platform
 
-from support.platform import Platform
+LOG_LINES_MAX = 12
+LOG_COLUMNS_MAX = 400
 
-failures: list[str] = []
+
+class Run:
+    """What these hooks know of the run so far."""
+
+    platform: Platform | None = None
+    # Sizes of the services' logs when the test began.
+    log_sizes: dict[str, int] = {}
+    test_started = 0.0
 
 
 @pytest.fixture(scope="session")
 def platform():
-    platform = Platform()
+    print()
+    Run.platform = platform = Platform(is_relayed=True)
     try:
         platform.up()
         yield platform
     finally:
         stack, label = platform.stack, platform.label if platform.state.exists else None
         engine = platform.engine if stack else None
-        try:
-            if failures:
-                show_logs(platform)
-        finally:
-            platform.down()
-        if engine and label and engine.answers():
-            assert not engine.containers(label), "containers were left behind"
-            assert not engine.networks(label), "networks were left behind"
-        assert not platform.folder.exists()
+        platform.down()
+    if engine.answers():
+        assert not engine.containers(label), "containers were left behind"
+        assert not engine.networks(label), "networks were left behind"
+        assert not engine.images(label), "images were left behind"
+    assert not platform.folder.exists()
+    assert not guard.processes_that_mention(platform.folder), "processes were left behind"
 
 
 @pytest.fixture(scope="session")
@@ -46,24 +57,57 @@ def processes_run_afterwards(request):
         request.getfixturevalue("platform").ensure_all_run()
 
 
-def show_logs(platform) -> None:
-    for name in ("panel", "controller", "builder", "services", "runner", "ingress"):
-        path = platform.state.path(f"logs/{name}.log")
-        if path.exists():
-            lines = path.read_text(errors="replace").splitlines()
-            marked = [line for line in lines if '"level":"info"' not in line][-25:]
-            print(f"\n--- {name}: last messages above info of {len(lines)} ---")
-            print("\n".join(line[:600] for line in marked))
+@pytest.fixture
+def note(request):
+    """Says something beside the test's result."""
+    return lambda text: request.node.user_properties.append(("note", text))
+
+
+def pytest_configure(config):
+    # Terminated, the run still removes everything; the guard is for what cannot be caught.
+    signal.signal(signal.SIGTERM, lambda *_: pytest.exit("terminated", returncode=143))
 
 
 def pytest_runtest_logstart(nodeid, location):
-    print(f"\n→ {nodeid.rpartition('::')[2]} …", flush=True)
-    pytest_runtest_logstart.started = time.monotonic()
+    file, _, name = nodeid.partition("::")
+    print(f"{file.rpartition('/')[2].removeprefix('test_').removesuffix('.py')}: {name} … ", end="", flush=True)
+    Run.test_started = time.monotonic()
+    Run.log_sizes = {name: file.stat().st_size for name, file in logs().items()}
 
 
 def pytest_runtest_logreport(report):
+    if report.when != "call" and report.passed:
+        return
+    word = "ok" if report.passed else report.outcome
+    if report.when != "call":
+        word += f" in its {report.when}"
+    notes = "".join(f", {text}" for key, text in report.user_properties if key == "note")
+    print(f"{word} ({time.monotonic() - Run.test_started:.1f} s{notes})", flush=True)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_report_teststatus(report):
+    """The lines above stand in place of the usual dots."""
+    outcome = yield
+    category, _, word = outcome.get_result()
+    outcome.force_result((category, "", word))
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    """A failure comes with what the services had to say meanwhile."""
+    outcome = yield
+    report = outcome.get_result()
     if report.failed:
-        failures.append(report.nodeid)
-    if report.when == "call" or report.failed:
-        seconds = time.monotonic() - pytest_runtest_logstart.started
-        print(f"  {'ok' if report.passed else report.outcome} ({seconds:.1f} s)", flush=True)
+        for name, file in logs().items():
+            lines = file.read_bytes()[Run.log_sizes.get(name, 0):].decode(errors="replace").splitlines()
+            telling = [line[:LOG_COLUMNS_MAX] for line in lines if '"level":"info"' not in line][-LOG_LINES_MAX:]
+            if telling:
+                report.sections.append((f"slipway-{name} above info", "\n".join(telling)))
+
+
+def logs() -> dict[str, Path]:
+    if Run.platform is None or Run.platform.stack is None:
+        return {}
+    files = {name: Run.platform.stack.log_file(name) for name in NAMES}
+    return {name: file for name, file in files.items() if file.exists()}

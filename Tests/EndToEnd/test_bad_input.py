@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Wrong input: a clear error where its sender looks, and nothing half-made."""
 
+import base64
 import json
 import subprocess
 
@@ -68,7 +69,11 @@ def test_push_of_someone_else_learns_nothing_of_the_app(platform, app):
 
 def test_every_mistake_of_a_manifest_is_named_with_line_and_field(clean):
     clean.write("slipway.yaml", "build:\n  runtime: cobol:85\nweb:\n  command: x\n  port: 99999\n  colour: red\n")
-    refused(clean, "line 2", "build.runtime", "line 5", "web.port", "65535", "line 6", "colour")
+    refused(
+        clean,
+        'slipway.yaml:2: build.runtime: found "cobol:85", expected a language and its version',
+        'slipway.yaml:5: web.port: found "99999", expected a port from 1 to 65535',
+        "slipway.yaml:6: web.colour: unknown key: expected one of command, port")
 
 
 def test_missing_manifest_is_named(clean):
@@ -77,8 +82,9 @@ def test_missing_manifest_is_named(clean):
 
 
 def test_huge_manifest_is_refused_with_its_limit(clean):
-    clean.write("slipway.yaml", "# " + "x" * (1 << 20) + "\n" + (clean.folder / "slipway.yaml").read_text())
-    refused(clean, "slipway.yaml", "64")
+    text = "# " + "x" * (1 << 20) + "\n" + (clean.folder / "slipway.yaml").read_text()
+    clean.write("slipway.yaml", text)
+    refused(clean, f"slipway.yaml has {len(text)} bytes, at most 65536 are read")
 
 
 def test_alias_bomb_is_refused(clean):
@@ -148,11 +154,21 @@ def test_body_of_100_megabytes_is_refused_by_the_api(platform, app):
     assert platform.stack.is_ready("panel")
 
 
-@pytest.mark.parametrize("path", [
-    "/v1/../../etc/passwd", "/v1/apps/%2e%2e/%2e%2e", "/git/demo/..%2f..%2fetc.git/info/refs",
+@pytest.mark.parametrize("path, statuses", [
+    ("/v1/../../etc/passwd", (400, 404)),
+    ("/v1/apps/%2e%2e/%2e%2e", (400, 404)),
+    # Not a request of Git: it is told so before anyone looks at the path.
+    ("/git/demo/..%2f..%2fetc.git/info/refs", (400, 403, 404)),
+    ("/git/demo/..%2f..%2fetc.git/info/refs?service=git-upload-pack", (400, 401, 404)),
+    ("/git/demo/..%2fjudged.git/info/refs?service=git-upload-pack", (400, 401, 404)),
+    ("/git/../demo/judged.git/../../../etc/passwd?service=git-upload-pack", (400, 401, 404)),
 ])
-def test_path_that_climbs_finds_nothing(platform, app, path):
-    assert platform.raw("GET", path).status in (400, 404)
+def test_path_that_climbs_finds_nothing(platform, app, path, statuses):
+    token = base64.b64encode(f"slipway:{app.client.token_file().read_text()}".encode()).decode()
+    for headers in (None, {"Authorization": f"Basic {token}"}):
+        answer = platform.raw("GET", path, headers=headers)
+        assert answer.status in statuses, answer
+        assert b"root:" not in answer.body and b"refs/heads" not in answer.body
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b'{"name":7}', b'{"name":"UPPER"}', b'{"name":""}', b'{"nam":"x"}'])

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from support.guard import processes_that_mention
 from support.platform import CHECKOUT, NAMES, Engine, Stack, State, request
 
 SECOND_DEMO_MAX_SECONDS = 15
@@ -18,7 +19,8 @@ SECOND_DEMO_MAX_SECONDS = 15
 def demo(platform):
     folder = platform.folder / "demo"
     yield Demo(folder)
-    subprocess.run(Demo(folder).command("down"), env=Demo(folder).environment, check=False)
+    if folder.exists():
+        Demo(folder).run("down")
 
 
 class Demo:
@@ -44,7 +46,6 @@ def pids(demo: Demo) -> dict:
 
 def test_demo_ends_with_the_app_answering_and_says_what_to_try_next(demo):
     output, _ = demo.run("demo")
-    print(output)
     url = re.search(r"The guestbook answers at\s+(\S+)", output)
     assert url and "Next:" in output and "writing a row and reading it back … ok" in output
     page = request(url[1] + "/")
@@ -77,16 +78,4 @@ def test_demo_down_leaves_nothing(demo):
     demo.run("down")
     assert not demo.folder.exists()
     assert not engine.containers(label) and not engine.networks(label) and not engine.images(label)
-    assert not processes_that_mention(str(demo.folder))
-
-
-def processes_that_mention(text: str) -> list[str]:
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            content = (folder / "cmdline").read_bytes() + (folder / "environ").read_bytes()
-        except OSError:
-            continue
-        if text.encode() in content and folder.name != str(os.getpid()):
-            found.append(f"{folder.name}: {content[:200]!r}")
-    return found
+    assert not processes_that_mention(demo.folder)

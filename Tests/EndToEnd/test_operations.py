@@ -9,7 +9,11 @@ import pytest
 from slipway_local.processes import executable
 from support.platform import NAMES
 
-SAMPLE = re.compile(r'^[a-zA-Z_:][a-zA-Z0-9_:]*(\{[^}]*\})? (-?[0-9.eE+-]+|\+Inf|-Inf|NaN)$')
+# A line of Prometheus' text format, version 0.0.4: name, labels whose quoted values may hold anything but bare quotes,
+# backslashes and line ends, value, and possibly milliseconds since 1970.
+LABEL = r'[a-zA-Z_][a-zA-Z0-9_]*="(?:[^"\\\n]|\\["\\n])*"'
+NUMBER = r"[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|Inf)|NaN"
+SAMPLE = re.compile(rf"[a-zA-Z_:][a-zA-Z0-9_:]*(?:\{{(?:{LABEL}(?:,{LABEL})*,?)?\}})? (?:{NUMBER})(?: -?\d+)?")
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -19,7 +23,7 @@ def test_probes_and_metrics_answer(platform, tiny, name):
     status, text = platform.stack.probe(name, "/metrics")
     samples = [line for line in text.splitlines() if line and not line.startswith("#")]
     assert status == 200 and samples
-    assert [line for line in samples if not SAMPLE.match(line)] == []
+    assert [line for line in samples if not SAMPLE.fullmatch(line)] == []
 
 
 @pytest.mark.parametrize("name", NAMES)

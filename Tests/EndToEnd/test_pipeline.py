@@ -28,7 +28,7 @@ def test_push_shows_the_log_and_ends_with_the_url(platform):
     app.await_containers(1)
 
 
-def test_second_push_under_load_fails_no_request(app):
+def test_push_under_load_fails_no_request_and_no_visitor_sees_the_old_version_again(app, note):
     with Load(app.url + "/version", per_second=100) as load:
         app.set_version("2")
         app.push_ok("Second version")
@@ -36,9 +36,10 @@ def test_second_push_under_load_fails_no_request(app):
         app.set_version("3")
         app.push_ok("Third version")
         app.await_version("3")
-    print(f"  {load.count} requests in {load.seconds:.1f} s: {dict(load.answers)}")
+    note(f"{load.count} requests")
     assert load.failures == []
     assert set(load.answers) == {"1", "2", "3"}
+    assert load.steps_back(["1", "2", "3"]) == []
     app.await_containers(1)
 
 
@@ -92,6 +93,17 @@ def test_redeploy_reuses_the_image_and_fails_no_request(app):
     assert after["state"] == "succeeded" and after["imageWasReused"], after
     assert after["image"] == before["image"] and after["number"] > before["number"]
     assert load.failures == []
+    app.await_containers(1)
+
+
+def test_twenty_redeploys_under_load_fail_no_request(app, note):
+    with Load(app.url + "/version", per_second=100) as load:
+        for _ in range(20):
+            after = app.deploy({"kind": "redeploy"})
+            assert after["state"] == "succeeded", after
+    note(f"{load.count} requests")
+    assert load.failures == []
+    assert load.count > 50 * load.seconds, "the load was not steady"
     app.await_containers(1)
 
 

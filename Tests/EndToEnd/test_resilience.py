@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Processes that die: what goes on without them, and how everything comes together again."""
 
-import os
 import threading
+from contextlib import contextmanager
 
 import pytest
 from support.load import Load
@@ -97,72 +97,105 @@ def requests_in_flight(platform) -> bool:
 def slow(platform):
     """Each stage of its deployment takes long enough to be met."""
     app = platform.new_app("slow")
-    app.replace("slipway.yaml", "  runtime: python:3.11\n", "  runtime: python:3.11\n  hook: sleep 1\n")
-    app.write("slipway.yaml", (app.folder / "slipway.yaml").read_text() + "release: sleep 1\n")
-    app.set_constant("STARTS_AFTER_SECONDS", 1.0)
+    app.replace("slipway.yaml", "  runtime: python:3.11\n", "  runtime: python:3.11\n  hook: sleep 0.7\n")
+    app.write("slipway.yaml", (app.folder / "slipway.yaml").read_text() + "release: sleep 0.7\n")
+    app.set_constant("STARTS_AFTER_SECONDS", 0.7)
     app.push_ok("First version")
     return app
 
 
 @pytest.mark.parametrize("stage", STAGES)
 @pytest.mark.parametrize("name", NAMES)
-def test_killed_during_a_deploy_it_completes_or_fails_with_its_reason(platform, slow, name, stage):
-    old, new = slow.version(), f"{name}-{stage}"
-    before = slow.latest()["id"]
-    slow.set_version(new)
-    push = slow.push_in_background(f"{name} killed in {stage}")
+def test_killed_during_a_deploy_it_completes_or_fails_with_its_reason(platform, slow, note, name, stage):
+    with deployment_in(slow, stage, f"{name}-{stage}", note):
+        platform.stack.kill(name)
+        platform.restart(name)
+    platform.await_no_backlog()
+    assert_nothing_is_doubled(slow)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_engine_gone_during_a_deploy_it_completes_or_fails_with_its_reason(platform, slow, note, stage):
+    with deployment_in(slow, stage, f"engine-{stage}", note):
+        platform.relay.cut()
+        try:
+            eventually("the agent names the engine", lambda: names_the_engine(platform, "runner"), 20)
+        finally:
+            platform.relay.restore()
+
+
+@contextmanager
+def deployment_in(app, stage: str, version: str, note):
+    """A push of a new version that has come to that stage; afterwards the new version answers, or the old one."""
+    old, before = app.version(), app.latest()["id"]
+    app.set_version(version)
+    push = app.push_in_background(version)
 
     def has_come_to_the_stage() -> bool:
-        latest = slow.latest()
+        latest = app.latest()
         return latest["id"] != before and (latest["stage"] == stage or latest["state"] in FINAL)
 
-    eventually(f"the deployment is in {stage}", lambda: slow.latest()["id"] != before, 30)
     eventually(f"the deployment is in {stage}", has_come_to_the_stage, 60, poll=0.02)
-    met = slow.latest()["stage"]
-    platform.stack.kill(name)
-    platform.restart(name)
-    ended = slow.await_deployment(seconds=RECOVERY_MAX_SECONDS)
+    met = app.latest()["stage"]
+    yield
+    ended = app.await_deployment(seconds=RECOVERY_MAX_SECONDS)
     push.join(60)
-    print(f"  killed in {met}: {ended['state']} {ended['reason'] or ''}")
+    note(f"met in {met}: {ended['state']}{': ' if ended['reason'] else ''}{ended['reason'] or ''}")
     if ended["state"] == "succeeded":
-        slow.await_version(new)
+        app.await_version(version)
     else:
         assert ended["state"] == "failed" and ended["reason"], ended
-        slow.await_version(old)
-    slow.await_containers(1)
-    platform.await_no_backlog()
-    assert_nothing_is_doubled(platform, slow)
+        app.await_version(old)
+    app.await_containers(1)
 
 
-def test_deploys_go_on_after_all_these_kills(platform, slow):
+def test_deploys_go_on_after_all_of_this(slow):
     slow.set_version("after")
-    slow.push_ok("After the kills")
+    slow.push_ok("After all of this")
     slow.await_version("after")
     slow.await_containers(1)
 
 
-def assert_nothing_is_doubled(platform, app) -> None:
+def assert_nothing_is_doubled(app) -> None:
     numbers = [deployment["number"] for deployment in app.deployments()]
     assert len(numbers) == len(set(numbers))
     assert all(deployment["state"] in ("succeeded", "failed", "cancelled") for deployment in app.deployments())
 
 
-def test_engine_that_is_gone_is_named_and_comes_back(platform, tiny):
-    """The stack reaches the engine through a link: without it, the engine is gone for this stack alone."""
-    link = platform.state.path("engine.sock")
-    if not link.is_symlink():
-        pytest.skip("the path of the state folder is too long for a socket link")
-    target = os.readlink(link)
-    link.unlink()
+def test_engine_that_is_gone_is_named_and_comes_back(platform):
+    app = platform.new_app()
+    app.push_ok("First version")
+    platform.relay.cut()
     try:
         for name in ("runner", "builder"):
-            platform.stack.stop([name])
-            platform.stack.start(name)
-        eventually("the agent names the engine", lambda: "engine" in platform.stack.probe("runner", "/readyz")[1], 30)
-        assert tiny.version() == "1"
+            eventually(f"{name} names the engine", lambda: names_the_engine(platform, name), 20)
+        assert app.version() == "1"
+        app.set_version("2")
+        push = app.push_in_background("Second version")
+        eventually("the push says what it waits for", lambda: says(push, "engine cannot be reached"), 30)
+        waiting = app.latest()
+        assert waiting["state"] == "running" and waiting["number"] == 2, waiting
+        app.cancel(waiting["id"])
+        assert app.await_deployment(waiting["id"], 30)["state"] == "cancelled"
+        push.join(30)
+        assert not push.is_alive()
+        assert app.version() == "1"
     finally:
-        link.symlink_to(target)
+        platform.relay.restore()
     for name in ("runner", "builder"):
         platform.stack.await_ready(name)
-    tiny.await_containers(1)
-    assert tiny.deploy({"kind": "redeploy"})["state"] == "succeeded"
+    app.set_version("3")
+    app.push_ok("Third version")
+    app.await_version("3")
+    app.await_containers(1)
+
+
+def names_the_engine(platform, name: str) -> bool:
+    status, text = platform.stack.probe(name, "/readyz")
+    assert status == 503 and "engine" in text, f"{status}: {text}"
+    return True
+
+
+def says(push, text: str) -> bool:
+    assert text in push.output, push.output
+    return True

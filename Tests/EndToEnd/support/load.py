@@ -5,10 +5,18 @@ import http.client
 import threading
 import time
 from collections import Counter
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 LOAD_MAX_SECONDS = 900
 TIMEOUT_SECONDS = 10
+
+
+@dataclass
+class Answered:
+    began: float
+    ended: float
+    body: str
 
 
 class Load:
@@ -18,6 +26,7 @@ class Load:
         self.parts = urlsplit(url)
         self.interval = connections / per_second
         self.answers: Counter[str] = Counter()
+        self.history: list[Answered] = []
         self.failures: list[str] = []
         self.lock = threading.Lock()
         self.ended = threading.Event()
@@ -47,6 +56,18 @@ class Load:
         with self.lock:
             return self.answers[body] > 0
 
+    def steps_back(self, order: list[str]) -> list[str]:
+        """Answers older than one that had arrived in full before their request was sent, on any connection."""
+        ended = sorted(self.history, key=lambda answered: answered.ended)
+        newest, seen, found = 0, 0, []
+        for answered in sorted(self.history, key=lambda answered: answered.began):
+            while ended[seen].ended <= answered.began:
+                newest = max(newest, order.index(ended[seen].body))
+                seen += 1
+            if order.index(answered.body) < newest:
+                found.append(f"at {answered.began - self.started:.3f} s: {answered.body} after {order[newest]}")
+        return found
+
     def run(self, offset: float) -> None:
         connection = None
         due = time.monotonic() + offset
@@ -63,12 +84,14 @@ class Load:
         try:
             if connection is None:
                 connection = http.client.HTTPConnection("127.0.0.1", self.parts.port, timeout=TIMEOUT_SECONDS)
+            began = time.monotonic()
             connection.request("GET", self.parts.path or "/", headers={"Host": self.parts.netloc})
             answer = connection.getresponse()
             body = answer.read().decode(errors="replace")
             if 200 <= answer.status < 300:
                 with self.lock:
                     self.answers[body] += 1
+                    self.history.append(Answered(began, time.monotonic(), body))
             else:
                 self.fail(f"{answer.status}: {body[:200]}")
             if answer.will_close:

@@ -22,32 +22,54 @@ from slipway_local.processes import NAMES, Stack  # noqa: E402, F401
 from slipway_local.state import State  # noqa: E402
 from slipway_local.steps import StepLog  # noqa: E402
 
+from . import guard  # noqa: E402
+from .engine_relay import EngineRelay  # noqa: E402
 from .waiting import eventually  # noqa: E402
 
 APPS = Path(__file__).resolve().parents[1] / "apps"
 DEPLOY_MAX_SECONDS = 180
 FINAL = ("succeeded", "failed", "cancelled")
+GUARD_MAX_SECONDS = 180
 
 
 class Platform:
-    def __init__(self) -> None:
+    """With a relay the engine can be taken away from it, at the price of a detour."""
+
+    def __init__(self, is_relayed: bool = False) -> None:
         os.environ.setdefault("SLIPWAY_BIN", str(CHECKOUT / ".build" / "debug"))
         self.folder = Path(tempfile.mkdtemp(prefix="slipway-e2e-"))
         self.folder.chmod(0o755)
+        self.guard = guard.start(self.folder)
         self.state = State(self.folder / "state")
         self.stack: Stack | None = None
+        self.is_relayed = is_relayed
+        self.relay: EngineRelay | None = None
         self.apps = 0
 
     def up(self) -> None:
         with self.state.locked():
-            self.stack = launcher.up(self.state, StepLog())
+            self.stack = launcher.prepare(self.state, StepLog())
+            if self.is_relayed:
+                self.relay = EngineRelay(self.state.path("engine.sock"), self.stack.engine_socket)
+                self.relay.restore()
+                self.stack.engine_path = str(self.relay.path)
+            launcher.run(self.stack, StepLog())
         self.client = Client(self.stack)
         self.client.ensure_login()
 
     def down(self) -> None:
-        if self.state.exists:
-            teardown.down(self.state, StepLog())
-        shutil.rmtree(self.folder, ignore_errors=True)
+        try:
+            if self.stack:
+                self.stack.stop()
+            if self.relay:
+                self.relay.cut()
+            if self.state.exists:
+                teardown.down(self.state, StepLog())
+            shutil.rmtree(self.folder, ignore_errors=True)
+        finally:
+            # Clears away what the lines above did not come to.
+            self.guard.stdin.close()
+            self.guard.wait(GUARD_MAX_SECONDS)
 
     @property
     def engine(self) -> Engine:
@@ -151,12 +173,11 @@ class App:
         assert self.latest()["state"] == "succeeded", output
         return output
 
-    def push_in_background(self, message: str = "Change") -> threading.Thread:
-        """The push's own outcome does not matter: its connection ends when the panel is killed."""
+    def push_in_background(self, message: str = "Change") -> "Push":
         self.commit(message)
-        thread = threading.Thread(target=self.client.push, args=(self.folder,), daemon=True)
-        thread.start()
-        return thread
+        push = Push(self)
+        push.start()
+        return push
 
     # What the panel says
 
@@ -178,6 +199,10 @@ class App:
         status, document = self.platform.api("POST", f"{self.environment_path}/deployments", body)
         assert status == 202, document
         return self.await_deployment(document["id"])
+
+    def cancel(self, identifier: str) -> None:
+        status, document = self.platform.api("POST", f"{self.environment_path}/deployments/{identifier}/cancel")
+        assert status in (200, 202), document
 
     def deployment(self, identifier: str) -> dict:
         status, document = self.platform.api("GET", f"{self.environment_path}/deployments/{identifier}")
@@ -229,3 +254,19 @@ class App:
             return found or [{}]
 
         return eventually(f"{self.name} has exactly {count} containers", as_expected, seconds)
+
+
+class Push(threading.Thread):
+    """A `git push` under way. It fails when the panel is killed meanwhile, whatever becomes of the deployment."""
+
+    def __init__(self, app: App):
+        super().__init__(daemon=True)
+        self.app = app
+        self.lines: list[str] = []
+
+    def run(self) -> None:
+        self.app.client.push(self.app.folder, show=self.lines.append)
+
+    @property
+    def output(self) -> str:
+        return "\n".join(self.lines)

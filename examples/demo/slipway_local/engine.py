@@ -16,7 +16,7 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 
-from . import firewall
+from . import crashed_engine, firewall
 from .engine_api import Engine
 from .process_identity import is_running, start_ticks
 from .state import State
@@ -57,14 +57,22 @@ def ensure(state: State, log: StepLog) -> Engine:
             raise Failure(f"no engine answers at DOCKER_HOST ({os.environ['DOCKER_HOST']})",
                           "start that engine, or unset DOCKER_HOST so that one is started for you")
         with machine_lock(engine is None or engine.socket_path == str(SOCKET)):
-            engine = find() or start()
-            if engine.socket_path == str(SOCKET):
-                LEASES.mkdir(exist_ok=True)
-                (LEASES / state.digest).write_text(str(state.root))
+            engine = find()
+            if engine is None or engine.socket_path == str(SOCKET):
+                # Before it starts: whoever is interrupted meanwhile has left word of whose engine it is.
+                take_lease(state)
+            engine = engine or start()
         state.data["engine"] = engine.socket_path
         state.save()
         step.note = f"{engine.version()} at {engine.socket_path}, ok"
     return engine
+
+
+def take_lease(state: State) -> None:
+    LEASES.mkdir(parents=True, exist_ok=True)
+    (LEASES / state.digest).write_text(str(state.root))
+    state.data["engine"] = str(SOCKET)
+    state.save()
 
 
 @contextmanager
@@ -88,10 +96,14 @@ def machine_lock(needed: bool = True):
 def start() -> Engine:
     if not shutil.which("dockerd"):
         raise Failure("no container engine answers and `dockerd` is not installed", "apt-get install docker.io")
-    existing = [str(path) for path in TRACES if path.exists()]
-    before = {"traces": existing, "firewall": firewall.snapshot()}
+    # An engine that crashed has left its traces: what was there before the first one counts.
+    before = record().get("before")
+    if before is None:
+        traces = [str(path) for path in [*TRACES, *crashed_engine.control_groups()] if path.exists()]
+        before = {"traces": traces, "firewall": firewall.snapshot()}
     for folder in (RUN, DATA, LEASES):
         folder.mkdir(parents=True, exist_ok=True)
+    RECORD.write_text(json.dumps({"before": before}))
     process = launch()
     RECORD.write_text(json.dumps({"pid": process.pid, "startTicks": start_ticks(process.pid), "before": before}))
     engine = Engine(str(SOCKET))
@@ -112,6 +124,8 @@ def launch() -> subprocess.Popen:
         "--pidfile", str(RUN / "engine.pid"), "--host", f"unix://{SOCKET}",
         "--storage-driver", os.environ.get("SLIPWAY_STORAGE_DRIVER", "overlay2"),
         "--log-level", "warn", "--log-opt", "max-size=10m",
+        # Each environment has a network of its own; what an engine has by default lasts for thirty.
+        "--default-address-pool", "base=172.16.0.0/12,size=24",
     ]
     with open(LOG, "wb") as output:
         return subprocess.Popen(
@@ -139,7 +153,7 @@ def release(state: State) -> bool:
         (LEASES / state.digest).unlink(missing_ok=True)
         if live_leases():
             return False
-        before = json.loads(RECORD.read_text())["before"] if RECORD.exists() else None
+        before = record().get("before")
         stop_process()
         clean(before)
         return True
@@ -159,12 +173,17 @@ def live_leases() -> list[Path]:
     return live
 
 
-def stop_process() -> None:
+def record() -> dict:
     try:
-        record = json.loads(RECORD.read_text())
+        return json.loads(RECORD.read_text())
     except (FileNotFoundError, ValueError):
+        return {}
+
+
+def stop_process() -> None:
+    pid, ticks = record().get("pid"), record().get("startTicks")
+    if pid is None:
         return
-    pid, ticks = record["pid"], record["startTicks"]
     for number, seconds in ((signal.SIGTERM, STOP_MAX_SECONDS), (signal.SIGKILL, 10)):
         if not is_running(pid, ticks):
             return
@@ -177,7 +196,8 @@ def stop_process() -> None:
 
 
 def clean(before: dict | None) -> None:
-    """Undoes what the engine did: mounts, folders, bridge, firewall rules."""
+    """Undoes what the engine did: processes, mounts, folders, bridges, firewall rules."""
+    crashed_engine.clear(RUN, DATA)
     unmount_below(RUN, DATA)
     for folder in (RUN, DATA):
         shutil.rmtree(folder, ignore_errors=True)
@@ -186,6 +206,8 @@ def clean(before: dict | None) -> None:
     if before is None:
         return
     firewall.restore(before["firewall"])
+    crashed_engine.remove_groups(
+        [group for group in crashed_engine.control_groups() if str(group) not in before["traces"]])
     for path in TRACES:
         if str(path) in before["traces"]:
             continue

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tells whether a process is still the one that was started: numbers of ended processes are given out again."""
 
-import os
 from pathlib import Path
 
 
@@ -18,11 +17,14 @@ def start_ticks(pid: int) -> int | None:
 
 
 def is_running(pid: int, ticks: int | None) -> bool:
-    """`False` for an ended process that nobody has waited for."""
+    """`False` for an ended process that nobody has waited for.
+
+    A process whose first thread has ended looks like that, too, while its other threads still run.
+    """
     try:
         fields = stat_fields(pid)
     except (FileNotFoundError, ProcessLookupError):
         return False
-    if fields[0] == "Z":
+    if fields[0] == "Z" and int(fields[17]) <= 1:
         return False
     return int(fields[19]) == ticks

@@ -22,8 +22,8 @@ NAMES = ["panel", "controller", "builder", "services", "runner", "ingress"]
 READY_MAX_SECONDS = 60
 # A little more than a process takes at most to shut down gracefully and then forcibly.
 STOP_MAX_SECONDS = 40
-# The longest path a unix socket address holds.
-SOCKET_PATH_MAX = 107
+# From the last sign of life until the exit code is there.
+REAP_MAX_SECONDS = 5
 
 
 def folder() -> Path:
@@ -46,6 +46,8 @@ class Stack:
         self.platform = Cluster(state, "platform")
         self.tenants = Cluster(state, "tenants", gateway)
         self.engine_socket = engine_socket
+        # Where builder and runner find the engine: whoever puts something in between names it here.
+        self.engine_path = engine_socket
         self.gateway = gateway
         self.children: dict[str, subprocess.Popen] = {}
 
@@ -56,16 +58,6 @@ class Stack:
     @property
     def ingress_port(self) -> int:
         return self.state.port("ingress")
-
-    def engine_link(self) -> str:
-        """A link to the engine's socket: whoever takes it away takes the engine away from this stack alone."""
-        link = self.state.path("engine.sock")
-        if len(str(link)) > SOCKET_PATH_MAX:
-            return self.engine_socket
-        if not link.is_symlink() or os.readlink(link) != self.engine_socket:
-            link.unlink(missing_ok=True)
-            link.symlink_to(self.engine_socket)
-        return str(link)
 
     def settings(self, name: str) -> dict[str, str]:
         """Secrets are named by file, so that no process list and no child's environment shows them."""
@@ -92,7 +84,7 @@ class Stack:
                 "CONTROLLER_PRIVATE_KEY_FILE": str(state.secret_file("controller.private")),
             },
             "builder": lambda: {
-                "DATABASE_URL_FILE": self.secret_url("builder"), "ENGINE_SOCKET": self.engine_link(),
+                "DATABASE_URL_FILE": self.secret_url("builder"), "ENGINE_SOCKET": self.engine_path,
                 "BUILDER_PRIVATE_KEY_FILE": str(state.secret_file("builder.private")),
                 "BUILDER_WORK": str(state.path("builder")),
             },
@@ -102,7 +94,7 @@ class Stack:
                 "SERVICES_POSTGRES_ADDRESS": f"{self.gateway}:{self.tenants.port}",
             },
             "runner": lambda: {
-                "ENGINE_SOCKET": self.engine_link(), "RUNNER_STATE": str(state.path("runner")),
+                "ENGINE_SOCKET": self.engine_path, "RUNNER_STATE": str(state.path("runner")),
                 "RUNNER_ADDRESS": "127.0.0.1", "RUNNER_NAME": f"{state.cloudspace}-1",
             },
             "ingress": lambda: {
@@ -234,7 +226,7 @@ class Stack:
         stuck = [name for name in names if self.record(name)]
         if stuck:
             raise Failure(f"slipway-{', slipway-'.join(stuck)} cannot be ended", "see `ps`, and restart the machine")
-        return {name: self.children[name].poll() if name in self.children else None for name in names}
+        return {name: self.children[name].wait(REAP_MAX_SECONDS) if name in self.children else None for name in names}
 
 
 @dataclass

@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Removes everything of a stack: processes, containers, networks, images, clusters, engine, files."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 from . import engine as engines
 from . import images, postgres
 from .engine_api import Engine, EngineError
 from .processes import Stack
 from .state import State
 from .steps import StepLog, say
+
+REMOVALS_AT_ONCE = 4
 
 
 def down(state: State, log: StepLog) -> None:
@@ -17,7 +21,9 @@ def down(state: State, log: StepLog) -> None:
     with log.step("stopping the six processes"):
         Stack(state, socket or "", "127.0.0.1").stop()
     engine = Engine(socket) if socket else None
-    if engine and engine.answers():
+    if engine and not engine.answers():
+        say(f"The container engine at {socket} does not answer: what this stack has there stays there.")
+    elif engine:
         with log.step("removing containers, networks and images") as step:
             step.note = remove_from(engine, state)
     if socket:
@@ -33,8 +39,8 @@ def down(state: State, log: StepLog) -> None:
 def remove_from(engine: Engine, state: State) -> str:
     label = f"slipway.cloudspace={state.cloudspace}"
     containers = engine.containers(label)
-    for container in containers:
-        engine.remove_container(container["Id"])
+    with ThreadPoolExecutor(REMOVALS_AT_ONCE) as pool:
+        list(pool.map(engine.remove_container, [container["Id"] for container in containers]))
     networks = engine.networks(label)
     for network in networks:
         engine.remove_network(network["Id"])
