@@ -125,7 +125,12 @@ let package = Package(
             "Messaging",
             ["Domain", "EventBus", "Events", "Messaging", "Postgres", "PostgresEventBus", "TestSupport", logging]),
         tests("ServiceKit", ["ServiceKit"]),
-        tests("Controller", ["Controller", "Domain", "Events", "Secrets"]),
+        tests(
+            "Controller",
+            [
+                "Controller", "Domain", "EventBus", "Events", "Messaging", "Postgres", "PostgresEventBus", "Secrets",
+                "TestSupport", logging,
+            ]),
         tests("Manifest", ["Domain", "Manifest"]),
         tests("SlipwayCLI", ["Domain", "SlipwayCLI", argumentParser]),
         tests(
