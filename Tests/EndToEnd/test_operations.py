@@ -4,6 +4,7 @@
 import json
 import re
 import subprocess
+import time
 
 import pytest
 from slipway_local.processes import executable
@@ -14,6 +15,9 @@ from support.platform import NAMES
 LABEL = r'[a-zA-Z_][a-zA-Z0-9_]*="(?:[^"\\\n]|\\["\\n])*"'
 NUMBER = r"[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|Inf)|NaN"
 SAMPLE = re.compile(rf"[a-zA-Z_:][a-zA-Z0-9_:]*(?:\{{(?:{LABEL}(?:,{LABEL})*,?)?\}})? (?:{NUMBER})(?: -?\d+)?")
+
+# Several times what it takes, and less than it takes until a node that is silent is given up.
+REDEPLOY_MAX_SECONDS = 10
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -45,7 +49,7 @@ def test_wrong_settings_are_all_named_at_once(platform, name):
 
 
 @pytest.mark.parametrize("name", ["panel", "ingress"])
-def test_port_that_is_taken_is_named(platform, name):
+def test_port_that_is_taken_is_named_and_nobody_waits_for_the_process_that_ended(platform, tiny, name):
     port = platform.state.port(name)
     environment = platform.stack.environment(name, {
         f"SLIPWAY_{name.upper()}_LISTEN": f"127.0.0.1:{port}",
@@ -58,6 +62,9 @@ def test_port_that_is_taken_is_named(platform, name):
     assert result.returncode not in (0, 78)
     assert str(port) in result.stderr and "in use" in result.stderr.lower(), result.stderr
     assert platform.stack.is_ready(name)
+    started = time.monotonic()
+    assert tiny.deploy({"kind": "redeploy"})["state"] == "succeeded"
+    assert time.monotonic() - started < REDEPLOY_MAX_SECONDS, "the deployment waited for the process that ended"
 
 
 def test_openapi_document_is_served_and_names_what_the_tests_use(platform, tiny):

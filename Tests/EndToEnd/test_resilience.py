@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Processes that die: what goes on without them, and how everything comes together again."""
 
-import threading
+import http.client
+import time
 from contextlib import contextmanager
+from urllib.parse import urlsplit
 
 import pytest
 from support.load import Load
@@ -12,6 +14,8 @@ from support.waiting import eventually
 OTHERS = [name for name in NAMES if name != "ingress"]
 STAGES = ["build", "release", "start"]
 RECOVERY_MAX_SECONDS = 150
+# The rest of the response, and the while that a client gets to close its side.
+INGRESS_STOP_MAX_SECONDS = 6
 
 
 def test_agent_that_restarts_finds_its_containers_again(platform, tiny):
@@ -76,21 +80,17 @@ def test_graceful_shutdown_ends_with_0(platform, tiny, name):
 
 
 def test_ingress_finishes_its_requests_before_it_ends(platform, tiny):
-    answers = []
-    thread = threading.Thread(target=lambda: answers.append(tiny.get("/drip")))
-    thread.start()
-    eventually("the request is under way", lambda: requests_in_flight(platform), 5)
+    parts = urlsplit(tiny.url)
+    connection = http.client.HTTPConnection("127.0.0.1", parts.port, timeout=10)
+    connection.request("GET", "/drip", headers={"Host": parts.netloc})
+    answer = connection.getresponse()
+    assert answer.status == 200 and answer.readline() == b"part 0\n"
+    started = time.monotonic()
     assert platform.stack.stop(["ingress"]) == {"ingress": 0}
-    thread.join(10)
+    assert time.monotonic() - started < INGRESS_STOP_MAX_SECONDS, "the connection was kept open after its last response"
+    assert answer.read() == b"part 1\npart 2\n"
+    connection.close()
     platform.restart("ingress")
-    assert answers and answers[0].status == 200 and answers[0].text.endswith("part 2\n")
-
-
-def requests_in_flight(platform) -> bool:
-    """A connection to the ingress is established: seen from the kernel, as the ingress need not tell."""
-    port = f"{platform.stack.ingress_port:04X}"
-    with open("/proc/net/tcp") as table:
-        return any(line.split()[1].endswith(f":{port}") and line.split()[3] == "01" for line in table)
 
 
 @pytest.fixture(scope="module")
@@ -98,10 +98,11 @@ def slow(platform):
     """Each stage of its deployment takes long enough to be met."""
     app = platform.new_app("slow")
     app.replace("slipway.yaml", "  runtime: python:3.11\n", "  runtime: python:3.11\n  hook: sleep 0.7\n")
-    app.write("slipway.yaml", (app.folder / "slipway.yaml").read_text() + "release: sleep 0.7\n")
-    app.set_constant("STARTS_AFTER_SECONDS", 0.7)
+    app.write("slipway.yaml", (app.folder / "slipway.yaml").read_text() + "release: sleep 0.3\n")
+    app.set_constant("STARTS_AFTER_SECONDS", 0.3)
     app.push_ok("First version")
-    return app
+    yield app
+    app.delete()
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -126,14 +127,17 @@ def test_engine_gone_during_a_deploy_it_completes_or_fails_with_its_reason(platf
 
 @contextmanager
 def deployment_in(app, stage: str, version: str, note):
-    """A push of a new version that has come to that stage; afterwards the new version answers, or the old one."""
+    """A push of a new version that is in the midst of that stage; afterwards the new version answers, or the old."""
     old, before = app.version(), app.latest()["id"]
     app.set_version(version)
     push = app.push_in_background(version)
 
     def has_come_to_the_stage() -> bool:
         latest = app.latest()
-        return latest["id"] != before and (latest["stage"] == stage or latest["state"] in FINAL)
+        if latest["id"] == before or latest["stage"] != stage:
+            return latest["id"] != before and latest["state"] in FINAL
+        # The engine is at work on a build once the hook is on its way.
+        return stage != "build" or "sleep" in push.output
 
     eventually(f"the deployment is in {stage}", has_come_to_the_stage, 60, poll=0.02)
     met = app.latest()["stage"]
@@ -170,7 +174,8 @@ def test_engine_that_is_gone_is_named_and_comes_back(platform):
         for name in ("runner", "builder"):
             eventually(f"{name} names the engine", lambda: names_the_engine(platform, name), 20)
         assert app.version() == "1"
-        app.set_version("2")
+        # A version that no other app has had: its image has to be built.
+        app.set_version("without-an-engine")
         push = app.push_in_background("Second version")
         eventually("the push says what it waits for", lambda: says(push, "engine cannot be reached"), 30)
         waiting = app.latest()
@@ -184,9 +189,9 @@ def test_engine_that_is_gone_is_named_and_comes_back(platform):
         platform.relay.restore()
     for name in ("runner", "builder"):
         platform.stack.await_ready(name)
-    app.set_version("3")
+    app.set_version("with-an-engine")
     app.push_ok("Third version")
-    app.await_version("3")
+    app.await_version("with-an-engine")
     app.await_containers(1)
 
 

@@ -194,6 +194,11 @@ class App:
     def latest(self) -> dict | None:
         return self.environment()["latestDeployment"]
 
+    def delete(self) -> None:
+        """Its containers go in the background."""
+        status, document = self.platform.api("DELETE", f"/v1/apps/{self.reference}")
+        assert status in (202, 204), document
+
     def deploy(self, body: dict) -> dict:
         """Asks for a deployment and waits for its end."""
         status, document = self.platform.api("POST", f"{self.environment_path}/deployments", body)

@@ -205,6 +205,8 @@ final class ClientConnection: TimedConnection, ChannelInboundHandler {
         phase = .head
         isReadingHead = false
         setDeadline(in: loop.timeouts.keepAliveIdle)
+        // The response that just ended may have begun, without `Connection: close`, before the shutdown did.
+        if loop.isShuttingDown { closeIfIdle() }
     }
 
     // MARK: Closing
