@@ -21,6 +21,7 @@ struct RouteFollowingTests {
         _ body: (RouteBook) async throws -> Void
     ) async throws {
         let served = ServedGeneration()
+        served.open()
         let loops = try await IngressLoops.start(
             count: 2, configuration: ProxyConfiguration(), news: Signal(), onDrained: { served.changes.raise() })
         let services: [any Service] = [
@@ -37,6 +38,16 @@ struct RouteFollowingTests {
         for task in running { _ = try? await task.value }
         try await loops.stop()
         try result.get()
+    }
+
+    @Test func nothingIsServedBeforeTheListenerIsOpen() {
+        let served = ServedGeneration()
+        served.advance(to: 4)
+        #expect(served.value == nil)
+        let raised = served.changes.count
+        served.open()
+        #expect(served.value == 4)
+        #expect(served.changes.count > raised)
     }
 
     @Test func aGenerationIsAcknowledgedOnceAllLoopsRouteByIt() async throws {

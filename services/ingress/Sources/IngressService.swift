@@ -63,6 +63,7 @@ public enum IngressService {
             IngressServer(
                 address: address, loops: loops, book: book,
                 onBound: { port in
+                    served.open()
                     runFile.bound("ingress", port: port)
                     readiness.mark("listener")
                 }, logger: logger),

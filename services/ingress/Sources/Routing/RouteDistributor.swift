@@ -41,17 +41,29 @@ struct RouteDistributor: Service {
     }
 }
 
-/// The generation that every loop routes by.
+/// The generation that every loop routes by, once the listener is open: a node that cannot take requests must not be
+/// waited for.
 final class ServedGeneration: Sendable {
-    private let state = Mutex<Int?>(nil)
+    private struct State {
+        var generation: Int?
+        var isOpen = false
+    }
+
+    private let state = Mutex(State())
     /// Raised when there may be something new to announce.
     let changes = Signal()
 
-    /// `nil` until the bus has told all routes.
-    var value: Int? { state.withLock { $0 } }
+    /// `nil` until the bus has told all routes and the listener is open.
+    var value: Int? { state.withLock { $0.isOpen ? $0.generation : nil } }
 
     func advance(to generation: Int) {
-        state.withLock { $0 = max($0 ?? generation, generation) }
+        state.withLock { $0.generation = max($0.generation ?? generation, generation) }
+        changes.raise()
+    }
+
+    /// The listener accepts connections.
+    func open() {
+        state.withLock { $0.isOpen = true }
         changes.raise()
     }
 }
