@@ -154,6 +154,8 @@ struct EnvironmentPlannerTests {
         #expect(
             world.reasons[first]
                 == "no host can run it: 1 host lacks 512 MB of memory for another instance, 1 host does not answer")
+        // Told once while it waits, not only at the end.
+        #expect(world.notes == ["1 host lacks 512 MB of memory for another instance, 1 host does not answer"])
     }
 
     @Test func aRequestThatNeverEndsHoldsTheOldInstanceOnlyUntilTheDrainDeadline() throws {

@@ -27,6 +27,7 @@ struct SimulatedWorld {
     var finished: [DeploymentID: Bool] = [:]
     var reasons: [DeploymentID: String] = [:]
     var violations: [String] = []
+    var notes: [String] = []
     var generation = 0
     private var made = 0
     private var later: [(at: Timestamp, change: (inout SimulatedWorld) -> Void)] = []
@@ -165,6 +166,9 @@ struct SimulatedWorld {
                 $0.stage = stage
                 $0.stageEnteredAt = now
             }
+        case .note(let id, let message):
+            notes.append(message)
+            deployment(id) { $0.note = message }
         case .useImage(let image, let wasReused, let id):
             deployment(id) {
                 $0.image = image

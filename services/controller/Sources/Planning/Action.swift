@@ -6,6 +6,8 @@ import Events
 /// it; nothing else happens anywhere before they are committed.
 enum Action: Sendable, Hashable {
     case enter(DeploymentStage, DeploymentID, message: String)
+    /// Tells the developer what a stage waits for.
+    case note(DeploymentID, message: String)
     case useImage(String, wasReused: Bool, DeploymentID)
     case requestBuild(BuildID, DeploymentID)
     case cancelBuild(BuildID)

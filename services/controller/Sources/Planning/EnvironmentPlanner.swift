@@ -137,7 +137,15 @@ struct EnvironmentPlanner {
                 start(deployment, on: hosts)
             }
         case .refused(let why):
-            if hasPassed(ControllerLimits.placeMax, in: deployment) { fail(deployment, "no host can run it: \(why)") }
+            waitFor(room: why, of: deployment, limit: ControllerLimits.placeMax)
+        }
+    }
+
+    private mutating func waitFor(room why: String, of deployment: DeploymentView, limit: Duration) {
+        if hasPassed(limit, in: deployment) {
+            fail(deployment, "no host can run it: \(why)")
+        } else if deployment.note != why {
+            act(.note(deployment.id, message: why))
         }
     }
 
@@ -164,9 +172,8 @@ struct EnvironmentPlanner {
                 act(.stopInstance(instance.id))
                 start(deployment, on: hosts)
             case .refused(let why):
-                if hasPassed(.seconds(hook.timeoutSeconds) + ControllerLimits.releaseMargin, in: deployment) {
-                    fail(deployment, "no host can run it: \(why)")
-                }
+                let limit = Duration.seconds(hook.timeoutSeconds) + ControllerLimits.releaseMargin
+                waitFor(room: why, of: deployment, limit: limit)
             }
         case .exited(let code):
             fail(deployment, "the release hook ended with exit code \(code): its output is in the deployment's log")

@@ -25,6 +25,8 @@ struct DeploymentView: Sendable {
     var request: DeploymentRequested
     var stage: DeploymentStage = .queued
     var stageEnteredAt: Timestamp
+    /// What the developer was last told that the stage waits for.
+    var note: String?
     var image: String?
     var imageWasReused = false
     var build: BuildID?

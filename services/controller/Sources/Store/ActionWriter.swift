@@ -17,6 +17,8 @@ struct ActionWriter {
         switch action {
         case .enter(let stage, let deployment, let message):
             try await enter(stage, deployment, message)
+        case .note(let deployment, let message):
+            try await note(deployment, message)
         case .useImage(let image, let wasReused, let deployment):
             try await transaction.query(
                 "UPDATE deployments SET image = \(image), image_was_reused = \(wasReused) WHERE id = \(deployment)")
@@ -73,13 +75,27 @@ struct ActionWriter {
     private func enter(_ stage: DeploymentStage, _ deployment: DeploymentID, _ message: String) async throws {
         let rows = try await transaction.query(
             """
-            UPDATE deployments SET stage = \(stage.rawValue), stage_entered_at = \(now), messages = messages + 1
+            UPDATE deployments SET stage = \(stage.rawValue), stage_entered_at = \(now), note = NULL,
+                messages = messages + 1
             WHERE id = \(deployment) RETURNING messages
             """)
         try await append(
             DeploymentProgressed(
                 deployment: deployment, environment: view.environment, stage: stage, message: message,
                 sequence: rows.first?.int("messages") ?? 0))
+    }
+
+    private func note(_ deployment: DeploymentID, _ message: String) async throws {
+        let rows = try await transaction.query(
+            """
+            UPDATE deployments SET note = \(message), messages = messages + 1
+            WHERE id = \(deployment) RETURNING messages, stage
+            """)
+        guard let row = rows.first, let stage = DeploymentStage(rawValue: try row.string("stage")) else { return }
+        try await append(
+            DeploymentProgressed(
+                deployment: deployment, environment: view.environment, stage: stage, message: "waiting: \(message)",
+                sequence: try row.int("messages")))
     }
 
     private func succeed(_ deployment: DeploymentID) async throws {

@@ -39,7 +39,7 @@ struct ViewLoader {
     private func queue(_ environment: EnvironmentID) async throws -> [DeploymentView] {
         try await transaction.query(
             """
-            SELECT request, stage, stage_entered_at, image, image_was_reused, build, build_failure, switch_generation,
+            SELECT request, stage, stage_entered_at, note, image, image_was_reused, build, build_failure, switch_generation,
                 cancel_requested
             FROM deployments WHERE environment = \(environment) AND state = 'running' ORDER BY position
             """
@@ -47,7 +47,8 @@ struct ViewLoader {
             DeploymentView(
                 request: try JSON.value(from: row.string("request")),
                 stage: DeploymentStage(rawValue: try row.string("stage")) ?? .queued,
-                stageEnteredAt: try row.timestamp("stage_entered_at"), image: try row.optionalString("image"),
+                stageEnteredAt: try row.timestamp("stage_entered_at"), note: try row.optionalString("note"),
+                image: try row.optionalString("image"),
                 imageWasReused: try row.bool("image_was_reused"), build: try row.optionalID("build"),
                 buildFailure: try row.optionalString("build_failure"),
                 switchGeneration: try row.optionalInt("switch_generation"),
