@@ -19,12 +19,6 @@ public struct SQL: Sendable, ExpressibleByStringInterpolation {
         binds = stringInterpolation.binds
     }
 
-    /// Text from a trusted source, such as a migration. Never built from input.
-    public init(unsafe text: String) {
-        self.text = text
-        binds = []
-    }
-
     public struct Interpolation: StringInterpolationProtocol {
         var text = ""
         var binds: [String?] = []
