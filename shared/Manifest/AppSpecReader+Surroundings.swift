@@ -89,7 +89,7 @@ extension AppSpecReader {
 
     func readMounts(_ field: Field) -> [String: MountSpec] {
         var mounts: [String: MountSpec] = [:]
-        let entries = field.entries(expected: "a mapping of paths to sizes, such as /tmp: 64MB")
+        let entries = field.entries(expected: "a mapping of paths to sizes, such as /var/cache/app: 64MB")
         if entries.count > ManifestLimits.mountsMax {
             field.fail("found \(entries.count) mounts, at most \(ManifestLimits.mountsMax) are allowed")
         }

@@ -25,7 +25,7 @@ enum Rules {
 
     /// Why a place cannot be mounted; `nil` when it can.
     static func mountProblem(_ path: String) -> String? {
-        guard path.hasPrefix("/") else { return "expected an absolute path, such as /tmp" }
+        guard path.hasPrefix("/") else { return "expected an absolute path, such as /var/cache/app" }
         guard path != "/" else { return "the root cannot be a mount: name the directory that must be writable" }
         let components = path.dropFirst().split(separator: "/", omittingEmptySubsequences: false)
         guard path.utf8.count <= ManifestLimits.pathBytesMax, isPrintable(path), !path.contains(":"),

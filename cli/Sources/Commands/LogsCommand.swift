@@ -33,8 +33,12 @@ struct LogsCommand: AsyncParsableCommand {
         let session = try Session.open()
         let reference = try await session.environment(environment)
         if let id = try await wantedDeployment(session, reference) {
-            let log = RequestPath.deployment(id, of: reference).appending("log")
-            if follow { try await followDeployment(session, log) } else { try await showDeployment(session, log) }
+            let deployment = RequestPath.deployment(id, of: reference)
+            if follow {
+                try await followDeployment(session, deployment.appending("log"))
+            } else {
+                try await showDeployment(session, deployment)
+            }
         } else {
             let log = RequestPath.environment(reference).appending("logs")
             if follow { try await followApp(session, log) } else { try await showApp(session, log) }
@@ -52,13 +56,19 @@ struct LogsCommand: AsyncParsableCommand {
     }
 
     private func showDeployment(_ session: Session, _ path: RequestPath) async throws {
-        let document = try await session.client.get(path)
+        let document = try await session.client.get(path.appending("log"))
         if output.json { return session.console.json(document) }
         let writer = LogWriter(console: session.console, channel: .output)
         var log = DeploymentLog()
         for line in try document.decode([DeploymentLogLine].self) {
             for text in log.add(line) { writer.write(text) }
         }
+        let deployment = try await session.client.get(path).decode(Deployment.self)
+        tellEnd(of: deployment.state, reason: deployment.reason, session)
+    }
+
+    private func tellEnd(of state: DeploymentState, reason: String?, _ session: Session) {
+        session.console.note("The deployment \(state.rawValue)" + (reason.map { ": \($0)" } ?? "."))
     }
 
     private func followDeployment(_ session: Session, _ path: RequestPath) async throws {
@@ -69,9 +79,7 @@ struct LogsCommand: AsyncParsableCommand {
             if output.json { session.console.data(event.data) } else { for text in texts { writer.write(text) } }
             return log.end == nil ? .proceed : .stop
         }
-        if let end = log.end, !output.json {
-            session.console.note("The deployment \(end.state.rawValue)" + (end.reason.map { ": \($0)" } ?? "."))
-        }
+        if let end = log.end, !output.json { tellEnd(of: end.state, reason: end.reason, session) }
     }
 
     private func showApp(_ session: Session, _ path: RequestPath) async throws {

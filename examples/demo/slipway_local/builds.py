@@ -13,7 +13,8 @@ def ensure(log: StepLog) -> None:
     if "SLIPWAY_BIN" in os.environ:
         with log.step(f"executables from {folder()}"):
             return
-    with log.step("building (the first time takes about ten minutes)", live=True):
+    is_first = not (CHECKOUT / ".build" / "debug").exists()
+    with log.step("building" + (" (the first time takes about ten minutes)" if is_first else ""), live=True):
         try:
             result = subprocess.run(["swift", "build"], cwd=CHECKOUT, stdin=subprocess.DEVNULL, check=False)
         except FileNotFoundError as error:

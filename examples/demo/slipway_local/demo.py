@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 
 from .cli import Client, CommandFailed
 from .http_check import request
-from .processes import Stack, executable
+from .processes import Stack
 from .state import CHECKOUT
 from .steps import Failure, StepLog, say
 
@@ -112,7 +112,6 @@ def summary(stack: Stack, folder: Path, url: str, log: StepLog) -> None:
         say(f"  {title:<{width}}  {seconds:7.1f} s")
     say(f"  {'in all':<{width}}  {sum(seconds for _, seconds in log.times):7.1f} s")
     say("─" * (width + 14))
-    slipway = shown(executable("slipway"))
     say(f"""
 The guestbook answers at  {url}
 
@@ -121,9 +120,9 @@ Next:
        (cd {shown(folder)} && sed -i 's/^VERSION = .*/VERSION = "2"/' app.py &&
          git commit -am 'Version 2' && git push slipway main)
   2. Look at it as its developer:
-       eval "$({stack_command()} env)" && {slipway} status --app demo/{APP}
+       eval "$({stack_command()} env)" && slipway status --app demo/{APP}
   3. Go back to the first version, with no build:
-       eval "$({stack_command()} env)" && {slipway} rollback --app demo/{APP}
+       eval "$({stack_command()} env)" && slipway rollback --app demo/{APP}
 
 Logs of the services: {shown(stack.state.path('logs'))}    Remove everything: make demo-down
 """)

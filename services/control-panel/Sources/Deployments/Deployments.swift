@@ -239,7 +239,10 @@ struct Deployments: Sendable {
         }
         guard let row = rows.first else {
             throw Problem.conflict(
-                "no-such-release", wanted == nil ? "there is no release before the current one" : "no such deployment")
+                "no-such-release",
+                wanted == nil
+                    ? "there is no release before the current one"
+                    : "there is no such release: `slipway deployments` lists them")
         }
         let number = try row.int("number")
         guard try row.string("state") == DeploymentState.succeeded.rawValue,

@@ -28,7 +28,7 @@ struct GitAccess: Sendable {
             return try await grant(permission, organisation: organisation, app: app, cloneToken: token)
         }
         guard let secret = TokenSecret(token) else {
-            throw GitRefusal.signIn("The password is not a Slipway token: they begin with \(TokenSecret.prefix)")
+            throw GitRefusal.signIn("The password is no whole Slipway token: they begin with \(TokenSecret.prefix)")
         }
         let user: User
         switch try await accounts.holder(of: secret, now: .now()) {

@@ -22,7 +22,7 @@ struct AuthenticationMiddleware: RouterMiddleware {
             throw Problem.unauthenticated("the Authorization header is not of the form `Bearer slp_…`")
         }
         guard let secret = TokenSecret(text) else {
-            throw Problem.unauthenticated("that is not a Slipway token: they begin with \(TokenSecret.prefix)")
+            throw Problem.unauthenticated("that is no whole Slipway token: they begin with \(TokenSecret.prefix)")
         }
         switch try await accounts.holder(of: secret, now: .now()) {
         case .user(let user): return user

@@ -18,7 +18,8 @@ let controllerMigrations = [
             stage text NOT NULL DEFAULT 'queued', stage_entered_at timestamptz NOT NULL DEFAULT now(),
             image text, image_was_reused boolean NOT NULL DEFAULT false, build text, build_failure text,
             switch_generation bigint, cancel_requested boolean NOT NULL DEFAULT false,
-            messages int NOT NULL DEFAULT 0, note text, created_at timestamptz NOT NULL DEFAULT now(), finished_at timestamptz);
+            messages int NOT NULL DEFAULT 0, note text, created_at timestamptz NOT NULL DEFAULT now(),
+            finished_at timestamptz);
         CREATE INDEX deployments_in_progress ON deployments (environment, position) WHERE state = 'running';
         CREATE INDEX deployments_by_build ON deployments (build) WHERE build IS NOT NULL;
         CREATE TABLE images (

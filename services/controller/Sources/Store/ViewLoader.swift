@@ -39,8 +39,8 @@ struct ViewLoader {
     private func queue(_ environment: EnvironmentID) async throws -> [DeploymentView] {
         try await transaction.query(
             """
-            SELECT request, stage, stage_entered_at, note, image, image_was_reused, build, build_failure, switch_generation,
-                cancel_requested
+            SELECT request, stage, stage_entered_at, note, image, image_was_reused, build, build_failure,
+                switch_generation, cancel_requested
             FROM deployments WHERE environment = \(environment) AND state = 'running' ORDER BY position
             """
         ).map { row in
