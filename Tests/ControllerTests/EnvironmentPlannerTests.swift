@@ -190,7 +190,7 @@ struct EnvironmentPlannerTests {
         #expect(world.finished[second] == false)
     }
 
-    /// Any interleaving of pushes, cancels, failures, dying hosts and nodes: each deployment ends once, nothing that
+    /// Any interleaving of pushes, cancels, failures and dying ingress nodes: each deployment ends once, nothing that
     /// is routed to is stopped, and when the faults stop the world comes to rest with only the current release.
     @Test(arguments: UInt64(1)...120)
     func randomHistoriesEndWellWhateverHappens(seed: UInt64) throws {

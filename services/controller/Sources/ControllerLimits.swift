@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Every deadline and bound of the controller.
+/// Every deadline and bound of the controller; how old a heartbeat may be stands with the events that carry it.
 enum ControllerLimits {
     /// A build that nobody finished by then is given up, waiting for a builder included; above the longest time-out
     /// that a builder can be given, which normally ends it.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Which failures of one request are tried again. Nothing is ever sent twice that might have had an effect.
+/// Which failures of one request are tried again. What may have reached an instance is sent again only if its method is
+/// idempotent (RFC 9110, 9.2.2).
 struct Attempts: Equatable {
     /// Upstreams that could not be connected to.
     private(set) var failed: [Int] = []
