@@ -25,11 +25,11 @@ struct SettingsTests {
     }
 
     @Test func theEnvironmentWinsOverTheFile() async throws {
-        let file = FileManager.default.temporaryDirectory.appending(path: "settings-\(UUID()).yaml")
-        try Data("database:\n  url: from-file\nname: file\n".utf8).write(to: file)
+        let file = FileManager.default.temporaryDirectory.appending(path: "settings-\(UUID()).env")
+        try Data("# comment\nSLIPWAY_DATABASE_URL=from-file?a=b\nSLIPWAY_NAME=file\n".utf8).write(to: file)
         defer { try? FileManager.default.removeItem(at: file) }
         var settings = try await Settings.load(["SLIPWAY_CONFIG": file.path, "SLIPWAY_NAME": "environment"])
-        #expect(settings.string("database.url") == "from-file")
+        #expect(settings.string("database.url") == "from-file?a=b")
         #expect(settings.string("name") == "environment")
         try settings.check()
     }

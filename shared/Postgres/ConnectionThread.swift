@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-import Foundation
 import Glibc
 import Synchronization
 
@@ -12,6 +11,7 @@ final class ConnectionThread: SerialExecutor, @unchecked Sendable {
     // Unchecked: `jobs` and `state` are only touched under `lock`; `doorbell` is immutable; `onReadable` and
     // `watched` are only touched on the thread itself.
     private let lock = Mutex(Pending())
+    private let name: String
     private let doorbell: (read: Int32, write: Int32)
     private var watched: Int32 = -1
     private var onReadable: (() -> Void)?
@@ -30,10 +30,27 @@ final class ConnectionThread: SerialExecutor, @unchecked Sendable {
             _ = fcntl(end, F_SETFL, O_NONBLOCK)
         }
         doorbell = (ends[0], ends[1])
-        let thread = Thread { self.loop() }
-        thread.name = name
-        thread.stackSize = 512 * 1024
-        thread.start()
+        self.name = name
+        start()
+    }
+
+    private static let stackBytes = 512 * 1024
+
+    /// Runs `loop` on a new detached thread, which keeps `self` alive until it ends.
+    private func start() {
+        var attributes = pthread_attr_t()
+        pthread_attr_init(&attributes)
+        defer { pthread_attr_destroy(&attributes) }
+        pthread_attr_setstacksize(&attributes, Self.stackBytes)
+        pthread_attr_setdetachstate(&attributes, Int32(PTHREAD_CREATE_DETACHED))
+        var identity = pthread_t()
+        let status = pthread_create(
+            &identity, &attributes,
+            { context in
+                if let context { Unmanaged<ConnectionThread>.fromOpaque(context).takeRetainedValue().loop() }
+                return nil
+            }, Unmanaged.passRetained(self).toOpaque())
+        precondition(status == 0, "pthread_create: out of threads")
     }
 
     func enqueue(_ job: UnownedJob) {
@@ -75,7 +92,18 @@ final class ConnectionThread: SerialExecutor, @unchecked Sendable {
         _ = write(doorbell.write, &byte, 1)
     }
 
+    /// Names the calling thread, for `top -H` and debuggers; Linux keeps 15 bytes. Glibc's function for it is not
+    /// visible to Swift.
+    private static func nameThisThread(_ name: String) {
+        let file = open("/proc/thread-self/comm", O_WRONLY)
+        guard file >= 0 else { return }
+        var name = name
+        name.withUTF8 { _ = write(file, $0.baseAddress, min($0.count, 15)) }
+        close(file)
+    }
+
     private func loop() {
+        Self.nameThisThread(name)
         lock.withLock { $0.identity = pthread_self() }
         while true {
             let (jobs, stopping) = lock.withLock { pending in

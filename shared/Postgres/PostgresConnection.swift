@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import CLibPQ
 import Domain
-import Foundation
+import Glibc
 import Logging
 
 /// One session with a Postgres server. Everything it does runs on its own thread (see `ConnectionThread`).

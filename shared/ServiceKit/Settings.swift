@@ -3,15 +3,15 @@ import Configuration
 import FoundationEssentials
 import SystemPackage
 
-/// Reads a service's settings from `SLIPWAY_…` environment variables and, behind them, a YAML file, and collects every
-/// problem instead of stopping at the first.
+/// Reads a service's settings from `SLIPWAY_…` environment variables and, behind them, a file of such variables, and
+/// collects every problem instead of stopping at the first.
 ///
-/// The key `database.url` is the variable `SLIPWAY_DATABASE_URL` and, in the file, `url` under `database`. A readable
-/// file named by `SLIPWAY_DATABASE_URL_FILE` gives the value too, for secrets that are kept in files.
+/// The key `database.url` is the variable `SLIPWAY_DATABASE_URL`, in the environment as in the file, whose lines are
+/// `NAME=value` or comments that begin with `#`. A readable file named by `SLIPWAY_DATABASE_URL_FILE` gives the value
+/// too, for secrets that are kept in files.
 public struct Settings: Sendable {
     private let environment: [String: String]
-    private let file: ConfigReader?
-    private let filePath: String?
+    private let file: EnvironmentVariablesProvider?
     private(set) var problems: [String] = []
     private var shown: [(key: String, value: String)] = []
 
@@ -19,30 +19,34 @@ public struct Settings: Sendable {
     /// - Throws: `SettingsError` when the file named by `SLIPWAY_CONFIG` cannot be read.
     public static func load(_ environment: [String: String]) async throws -> Settings {
         guard let path = environment["SLIPWAY_CONFIG"] else {
-            return Settings(environment: environment, file: nil, filePath: nil)
+            return Settings(environment: environment, file: nil)
         }
         do {
-            let provider = try await FileProvider<YAMLSnapshot>(filePath: FilePath(path))
-            return Settings(environment: environment, file: ConfigReader(provider: provider), filePath: path)
+            let file = try await EnvironmentVariablesProvider(environmentFilePath: FilePath(path))
+            return Settings(environment: environment, file: file)
         } catch {
             throw SettingsError(problems: ["SLIPWAY_CONFIG: \(path) cannot be read: \(error)"])
         }
     }
 
-    init(environment: [String: String], file: ConfigReader?, filePath: String?) {
+    private init(environment: [String: String], file: EnvironmentVariablesProvider?) {
         self.environment = environment
         self.file = file
-        self.filePath = filePath
     }
 
     static func variable(_ key: String) -> String {
         "SLIPWAY_" + key.replacing(".", with: "_").uppercased()
     }
 
+    /// An empty line of the file counts as absent; the provider only throws for kinds of values not asked for here.
+    private func variable(_ name: String) -> String? {
+        environment[name] ?? (try? file?.environmentValue(forName: name))
+    }
+
     private mutating func raw(_ key: String, isSecret: Bool) -> String? {
         let name = Self.variable(key)
-        var value = environment[name]
-        if value == nil, let path = environment[name + "_FILE"] {
+        var value = variable(name)
+        if value == nil, let path = variable(name + "_FILE") {
             if let text = try? String(contentsOfFile: path, encoding: .utf8) {
                 var text = text
                 while text.last?.isNewline == true { text.removeLast() }
@@ -50,9 +54,6 @@ public struct Settings: Sendable {
             } else {
                 problems.append("\(name)_FILE: \(path) cannot be read")
             }
-        }
-        if value == nil {
-            value = file?.string(forKey: ConfigKey(key.split(separator: ".").map(String.init)), isSecret: isSecret)
         }
         if let value { shown.append((key, isSecret ? "<redacted>" : value)) }
         return value

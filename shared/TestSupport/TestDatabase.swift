@@ -38,10 +38,11 @@ public enum TestDatabase {
 
     /// Replaces the database of `postgresql://user:password@host:port/database?options`.
     static func url(of server: String, database: String) -> String {
-        guard let scheme = server.range(of: "://") else { return server }
+        guard let scheme = server.firstRange(of: "://") else { return server }
         let rest = server[scheme.upperBound...]
         let query = rest.firstIndex(of: "?")
         let authority = rest[..<(rest.firstIndex(of: "/") ?? query ?? rest.endIndex)]
-        return server[..<scheme.upperBound] + authority + "/" + database + (query.map { rest[$0...] } ?? "")
+        let options: Substring = query.map { rest[$0...] } ?? ""
+        return "\(server[..<scheme.upperBound])\(authority)/\(database)\(options)"
     }
 }
