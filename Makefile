@@ -3,8 +3,11 @@
 
 PYTHON := /usr/bin/python3
 STACK := $(PYTHON) examples/demo/stack.py
-SOURCES := services shared cli Tests Package.swift
+SOURCES := services shared cli Tests Benchmarks Package.swift
 BENCH_CONFIGURATION ?= release
+E2E_BUSES ?= postgres kafka
+# Without a bound Swift Testing begins every test at once: more connections than Postgres has, more waiting than limits.
+TESTS_AT_ONCE ?= 24
 # What is shipped brings the Swift runtime along, holds only what is used of it and starts with few relocations: less
 # than two thirds of the memory of a plain release build, and no toolchain needed where it runs.
 RELEASE_FLAGS := --static-swift-stdlib -Xswiftc -use-ld=lld -Xlinker --no-export-dynamic \
@@ -13,14 +16,14 @@ export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help demo demo-down build release test test-unit test-e2e build-tests lint fmt base-images bench-deploy \
-	packages packages-test python
+	bench-bus soak-bus docs packages packages-test python
 
 help: ## Show this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|' 2>/dev/null \
 		|| sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1   \2/p' $(MAKEFILE_LIST)
 
-demo: python ## From nothing to an application that answers on its URL; everything keeps running
-	@$(STACK) demo
+demo: python ## From nothing to an application that answers on its URL, all running; BUS=kafka has events on Kafka
+	@$(if $(BUS),SLIPWAY_DEMO_BUS=$(BUS)) $(STACK) demo
 
 demo-down: python ## Stop and remove everything that `make demo` made, data included
 	@$(STACK) down
@@ -31,18 +34,23 @@ build: packages ## Build the executables
 release: packages ## Build the executables as they are shipped, in .build/release
 	swift build --configuration release $(RELEASE_FLAGS)
 
-test: test-unit test-e2e ## Run all tests: unit, component against real Postgres, end to end
+test: test-unit test-e2e ## Run all tests: unit, component against real Postgres and Kafka, end to end on both buses
 
 build-tests: packages-test
 	swift build --build-tests
 
-test-unit: build-tests ## Run the Swift tests; those that need Postgres get one of their own
-	@echo "→ swift test, with a private Postgres"
-	@$(STACK) with-postgres -- swift test --skip-build
+test-unit: build-tests ## Run the Swift tests; those that need Postgres or Kafka get one of their own
+	@echo "→ swift test, with a private Postgres and Kafka broker"
+	@$(STACK) with-servers -- swift test --skip-build --experimental-maximum-parallelization-width $(TESTS_AT_ONCE)
+	@echo "→ a thousand Kafka clients made and ended, and what they leave behind"
+	@$(STACK) with-servers -- .build/debug/kafka-leak-check 1000
 
-test-e2e: build-tests ## Run the end-to-end tests with the real executables, engine and Postgres
-	@echo "→ end-to-end tests"
-	@SLIPWAY_BIN="$${SLIPWAY_BIN:-$(CURDIR)/.build/debug}" $(PYTHON) -m pytest Tests/EndToEnd $(ARGUMENTS)
+test-e2e: build-tests ## Run the end-to-end tests with the real executables, on each bus of E2E_BUSES
+	@status=0; for bus in $(E2E_BUSES); do \
+		echo "→ end-to-end tests, events on $$bus"; \
+		SLIPWAY_E2E_BUS=$$bus SLIPWAY_BIN="$${SLIPWAY_BIN:-$(CURDIR)/.build/debug}" \
+			$(PYTHON) -m pytest Tests/EndToEnd $(ARGUMENTS) || status=1; \
+	done; exit $$status
 
 lint: python ## Check formatting and style
 	swift format lint --strict --recursive --parallel $(SOURCES)
@@ -57,6 +65,24 @@ base-images: python ## Have the base images in the container engine, from a regi
 bench-deploy: packages ## Measure deploys beside the raw engine's (BENCH_CONFIGURATION=debug spares the release build)
 	swift build --configuration $(BENCH_CONFIGURATION) $(if $(filter release,$(BENCH_CONFIGURATION)),$(RELEASE_FLAGS))
 	@SLIPWAY_BIN="$(CURDIR)/.build/$(BENCH_CONFIGURATION)" $(PYTHON) Benchmarks/deploy/bench.py
+
+bench-bus: packages ## Measure the event bus beside a bare librdkafka loop; BENCH_QUICK=1 for a short run
+	swift build --configuration $(BENCH_CONFIGURATION) --product bus-bench \
+		$(if $(filter release,$(BENCH_CONFIGURATION)),$(RELEASE_FLAGS))
+	@SLIPWAY_BIN="$(CURDIR)/.build/$(BENCH_CONFIGURATION)" $(PYTHON) Benchmarks/bus/bench.py
+
+soak-bus: packages ## Faults at random against a ledger of events, SOAK_MINUTES (30) in all, on each bus or the one of BUS
+	swift build --configuration $(BENCH_CONFIGURATION) --product bus-soak \
+		$(if $(filter release,$(BENCH_CONFIGURATION)),$(RELEASE_FLAGS))
+	@SLIPWAY_BIN="$(CURDIR)/.build/$(BENCH_CONFIGURATION)" $(PYTHON) Benchmarks/soak/soak.py
+
+docs: packages ## Write docs/asyncapi.json, docs/events.md and missing event samples from the catalogue
+	swift build --product slipway-panel
+	@panel="$$(swift build --show-bin-path)/slipway-panel"; \
+	for pair in asyncapi:asyncapi.json page:events.md; do \
+		"$$panel" catalogue "$${pair%%:*}" > docs/.made && mv docs/.made "docs/$${pair#*:}" || exit 1; \
+	done; \
+	"$$panel" catalogue samples Tests/EventsTests
 
 packages: python ## Install the Debian packages that building and running need
 	@$(STACK) packages

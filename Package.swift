@@ -31,9 +31,10 @@ let configuration = product("Configuration", "swift-configuration")
 let metrics = product("CoreMetrics", "swift-metrics")
 let systemPackage = product("SystemPackage", "swift-system")
 
-func tests(_ module: String, _ dependencies: [Target.Dependency]) -> Target {
+func tests(_ module: String, _ dependencies: [Target.Dependency], exclude: [String] = []) -> Target {
     .testTarget(
-        name: "\(module)Tests", dependencies: dependencies, path: "Tests/\(module)Tests", swiftSettings: strict)
+        name: "\(module)Tests", dependencies: dependencies, path: "Tests/\(module)Tests", exclude: exclude,
+        swiftSettings: strict)
 }
 
 /// A service's library; services never depend on one another.
@@ -41,8 +42,8 @@ func service(_ name: String, _ folder: String, _ dependencies: [Target.Dependenc
     .target(
         name: name,
         dependencies: [
-            "Domain", "EventBus", "Events", "Messaging", "Postgres", "PostgresEventBus", "Secrets", "ServiceKit",
-            logging, lifecycle,
+            "Buses", "Domain", "EventBus", "Events", "Messaging", "Postgres", "Secrets", "ServiceKit", logging,
+            lifecycle,
         ] + dependencies, path: "services/\(folder)/Sources", swiftSettings: strict)
 }
 
@@ -81,19 +82,23 @@ let package = Package(
     ],
     targets: [
         .systemLibrary(name: "CLibPQ", path: "shared/CLibPQ", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
+        .systemLibrary(
+            name: "CRdKafka", path: "shared/CRdKafka", pkgConfig: "rdkafka", providers: [.apt(["librdkafka-dev"])]),
         shared("Domain", []),
         shared("Secrets", [crypto]),
         shared("Manifest", ["Domain", yams]),
         shared("Events", ["Domain", "Secrets"]),
-        shared("EventBus", ["Domain", "Events"]),
+        shared("EventBus", ["Domain", "Events", lifecycle, metrics]),
         shared("Postgres", ["CLibPQ", "Domain", logging, lifecycle]),
         shared("PostgresEventBus", ["Domain", "EventBus", "Events", "Postgres", logging, lifecycle]),
-        shared("Messaging", ["Domain", "EventBus", "Events", "Postgres", logging, lifecycle]),
+        shared("KafkaEventBus", ["CRdKafka", "Domain", "EventBus", "Events", logging, lifecycle]),
+        shared("Messaging", ["Domain", "EventBus", "Events", "Postgres", logging, lifecycle, metrics]),
         shared(
             "ServiceKit",
             [configuration, systemPackage, metrics, hummingbird, logging, lifecycle, "Domain"]),
+        shared("Buses", ["EventBus", "KafkaEventBus", "Postgres", "PostgresEventBus", "ServiceKit", logging]),
         shared("EngineClient", ["Domain", httpClient, nioCore, nioPosix, nioHTTP1, logging]),
-        shared("TestSupport", ["Domain", "Postgres"]),
+        shared("TestSupport", ["Domain", "EventBus", "Events", "Postgres"]),
         service("Controller", "controller", []),
         service("Ingress", "ingress", [nioCore, nioPosix, metrics]),
         service("RunnerAgent", "runner-agent", ["EngineClient", httpClient, nioCore, nioPosix, nioHTTP1, metrics]),
@@ -117,11 +122,35 @@ let package = Package(
             path: "cli/Sources", swiftSettings: strict),
         .executableTarget(
             name: "slipway", dependencies: ["SlipwayCLI"], path: "cli/Main", swiftSettings: strict),
+        .executableTarget(
+            name: "bus-bench",
+            dependencies: [
+                "Domain", "EventBus", "Events", "KafkaEventBus", "Messaging", "Postgres", "PostgresEventBus", logging,
+            ], path: "Benchmarks/bus/Sources", swiftSettings: strict),
+        .executableTarget(
+            name: "bus-soak",
+            dependencies: [
+                "Buses", "Domain", "EventBus", "Events", "Messaging", "Postgres", "ServiceKit", logging, lifecycle,
+            ], path: "Benchmarks/soak/Sources", swiftSettings: strict),
         tests("Domain", ["Domain"]),
         tests("Secrets", ["Secrets"]),
-        tests("Events", ["Domain", "Events", "Secrets"]),
+        tests("Events", ["Domain", "Events", "Secrets"], exclude: ["Golden", "Released"]),
         tests("Postgres", ["Domain", "Postgres", "TestSupport"]),
-        tests("EventBus", ["Domain", "EventBus", "Events", "Postgres", "PostgresEventBus", "TestSupport", logging]),
+        tests(
+            "EventBus",
+            [
+                "Domain", "EventBus", "Events", "KafkaEventBus", "Postgres", "PostgresEventBus", "TestSupport",
+                lifecycle, logging,
+            ]),
+        tests(
+            "KafkaEventBus",
+            ["CRdKafka", "Domain", "EventBus", "Events", "KafkaEventBus", "TestSupport", logging]),
+        .executableTarget(
+            name: "kafka-leak-check",
+            dependencies: ["CRdKafka", "Domain", "EventBus", "Events", "KafkaEventBus", logging],
+            path: "Tests/KafkaLeakCheck", swiftSettings: strict),
+        tests(
+            "Buses", ["Buses", "EventBus", "KafkaEventBus", "PostgresEventBus", "ServiceKit", "TestSupport", logging]),
         tests(
             "Messaging",
             ["Domain", "EventBus", "Events", "Messaging", "Postgres", "PostgresEventBus", "TestSupport", logging]),
@@ -148,14 +177,19 @@ let package = Package(
             ]),
         tests("EngineClient", ["Domain", "EngineClient", nioCore, nioPosix, nioHTTP1, logging]),
         tests(
-            "RunnerAgent", ["Domain", "EngineClient", "EventBus", "Events", "RunnerAgent", "Secrets", logging]),
+            "RunnerAgent",
+            ["Domain", "EngineClient", "EventBus", "Events", "RunnerAgent", "Secrets", "TestSupport", logging]),
         tests(
-            "Ingress", ["Domain", "EventBus", "Events", "Ingress", "Messaging", lifecycle, logging, nioCore, nioPosix]),
+            "Ingress",
+            [
+                "Domain", "EventBus", "Events", "Ingress", "Messaging", "TestSupport", lifecycle, logging, nioCore,
+                nioPosix,
+            ]),
         tests(
             "ControlPanel",
             [
-                "ControlPanel", "Domain", "EventBus", "Events", "Messaging", "Postgres", "Secrets", "TestSupport",
-                hummingbird, hummingbirdTesting, httpTypes, logging, nioCore, nioPosix, yams,
+                "ControlPanel", "Domain", "EventBus", "Events", "Messaging", "Postgres", "PostgresEventBus", "Secrets",
+                "TestSupport", hummingbird, hummingbirdTesting, httpTypes, logging, nioCore, nioPosix, yams,
             ]),
     ]
 )

@@ -20,7 +20,7 @@ let testLogger: Logger = {
 }()
 
 /// Keeps what is published; refuses the first `failures` times.
-final class RecordingBus: EventBus {
+final class RecordingBus: QuietBus {
     private struct State {
         var records: [Record] = []
         var failures: Int
@@ -39,16 +39,6 @@ final class RecordingBus: EventBus {
             state.records += records
         }
     }
-
-    func consume(
-        group: String, topics: [Topic], handler: @escaping @Sendable (IncomingRecord) async throws -> Void
-    ) async throws {}
-
-    func follow(
-        _ topic: Topic, partitionKey: String?, handler: @escaping @Sendable (FollowEvent) async throws -> Void
-    ) async throws {}
-
-    func isReachable() async -> Bool { true }
 
     var records: [Record] { state.withLock { $0.records } }
 

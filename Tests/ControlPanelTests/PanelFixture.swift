@@ -11,6 +11,7 @@ import Logging
 import Messaging
 import NIOCore
 import Postgres
+import PostgresEventBus
 import Secrets
 import Synchronization
 import TestSupport
@@ -28,9 +29,11 @@ struct PanelFixture: Sendable {
     /// For whatever a test writes.
     let folder: String
 
-    /// - Parameter hook: the `pre-receive` hook of the panel's repositories.
+    /// - Parameters:
+    ///   - hook: the `pre-receive` hook of the panel's repositories.
+    ///   - bus: is not run here.
     static func with<Result>(
-        hook: [String] = ["/bin/true"], _ body: (PanelFixture) async throws -> Result
+        hook: [String] = ["/bin/true"], bus: any EventBus = NoBus(), _ body: (PanelFixture) async throws -> Result
     ) async throws -> Result {
         signal(SIGPIPE, SIG_IGN)
         return try await TestDatabase.with { url in
@@ -38,7 +41,7 @@ struct PanelFixture: Sendable {
             let pool = PostgresPool(.init(url: url, name: "panel-tests"))
             let result: Swift.Result<Result, any Error>
             do {
-                result = .success(try await body(make(pool: pool, folder: folder, hook: hook)))
+                result = .success(try await body(make(pool: pool, folder: folder, hook: hook, bus: bus)))
             } catch {
                 result = .failure(error)
             }
@@ -48,7 +51,40 @@ struct PanelFixture: Sendable {
         }
     }
 
-    private static func make(pool: PostgresPool, folder: String, hook: [String]) async throws -> PanelFixture {
+    /// A panel on a bus of its own, with bus, outbox and the panel's consumer running.
+    static func withBus(_ body: @escaping @Sendable (PanelFixture) async throws -> Void) async throws {
+        try await TestDatabase.with { url in
+            let bus = PostgresEventBus(
+                ownPool: .init(url: url, name: "panel-tests-bus"), prefix: "test",
+                logger: Logger(label: "bus", factory: { _ in SwiftLogNoOpLogHandler() }))
+            let running = Task { try await bus.run() }
+            let result: Swift.Result<Void, any Error>
+            do {
+                result = .success(try await with(bus: bus) { try await $0.running(body) })
+            } catch {
+                result = .failure(error)
+            }
+            running.cancel()
+            _ = try? await running.value
+            try result.get()
+        }
+    }
+
+    private func running(_ body: @escaping @Sendable (PanelFixture) async throws -> Void) async throws {
+        try await panel.bus.prepare()
+        let tasks = [
+            Task { try await panel.outbox.run() }, Task { try await panel.consumer().run() },
+        ]
+        let result: Swift.Result<Void, any Error>
+        do { result = .success(try await body(self)) } catch { result = .failure(error) }
+        for task in tasks { task.cancel() }
+        for task in tasks { _ = try? await task.value }
+        try result.get()
+    }
+
+    private static func make(
+        pool: PostgresPool, folder: String, hook: [String], bus: any EventBus
+    ) async throws -> PanelFixture {
         try await pool.migrate(panelMigrations)
         let key = PrivateSealingKey()
         let logs = LogRecord()
@@ -57,8 +93,9 @@ struct PanelFixture: Sendable {
             appURL: "http://{hostname}", controllerKey: key.publicKey,
             cloneTokens: CloneTokens(secret: "0123456789abcdef0123456789abcdef"), hookCommand: hook)
         let logger = Logger(label: "panel") { _ in RecordingLogHandler(record: logs) }
-        let outbox = Outbox(pool: pool, bus: NoBus(), source: "/slipway/panel", logger: logger)
-        let panel = PanelServices(configuration: configuration, pool: pool, outbox: outbox, logger: logger)
+        let outbox = Outbox(pool: pool, bus: bus, source: "/slipway/panel", logger: logger)
+        let panel = PanelServices(
+            configuration: configuration, pool: pool, outbox: outbox, bus: bus, logger: logger)
         try await panel.repositories.prepare(hookCommand: hook)
         let token = try await panel.accounts.createUser(
             email: "ada@example.org", organisation: "acme", tokenName: "tests")
@@ -91,9 +128,10 @@ struct PanelFixture: Sendable {
     }
 
     /// Another user, who is a member of `acme` in this role, or of nothing.
-    func user(_ email: String, role: Role?) async throws -> String {
+    func user(_ email: String, role: Role?, isOperator: Bool = false) async throws -> String {
         let token = try await panel.accounts.createUser(
-            email: email, organisation: "org-\(email.prefix { $0 != "@" })", tokenName: "tests")
+            email: email, organisation: "org-\(email.prefix { $0 != "@" })", tokenName: "tests",
+            isOperator: isOperator)
         if let role {
             try await pool.query(
                 """
@@ -152,18 +190,14 @@ struct PanelAnswer: Sendable {
 }
 
 /// Events stay in the outbox.
-struct NoBus: EventBus {
-    func publish(_: [Record]) async throws { throw BusError("there is no bus in this test") }
+struct NoBus: QuietBus {
+    static let reason = "there is no bus in this test"
 
-    func consume(
-        group _: String, topics _: [Topic], handler _: @escaping @Sendable (IncomingRecord) async throws -> Void
-    ) async throws {}
-
-    func follow(
-        _: Topic, partitionKey _: String?, handler _: @escaping @Sendable (FollowEvent) async throws -> Void
-    ) async throws {}
-
-    func isReachable() async -> Bool { false }
+    func prepare() async throws { throw BusError(Self.reason) }
+    func publish(_: [Record]) async throws { throw BusError(Self.reason) }
+    func topicPositions() async throws -> [TopicPosition] { throw BusError(Self.reason) }
+    func groupPositions() async throws -> [GroupPosition] { throw BusError(Self.reason) }
+    func problem() async -> String? { Self.reason }
 }
 
 enum TemporaryFolder {

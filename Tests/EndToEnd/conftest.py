@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """One platform for the whole run: own state folder, own cloudspace, own ports; removed at the end whatever happens."""
 
+import os
 import signal
 import time
 from pathlib import Path
@@ -9,6 +10,8 @@ import pytest
 from support import guard
 from support.platform import NAMES, Platform
 
+# Usage is recorded often enough to be waited for.
+os.environ.setdefault("SLIPWAY_CONTROLLER_USAGE_INTERVAL", "2")
 LOG_LINES_MAX = 12
 LOG_COLUMNS_MAX = 400
 

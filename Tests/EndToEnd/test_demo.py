@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from support.guard import processes_that_mention
-from support.platform import CHECKOUT, NAMES, Engine, Stack, State, request
+from support.platform import BUS, CHECKOUT, NAMES, Engine, Stack, State, request
 
 SECOND_DEMO_MAX_SECONDS = 15
 
@@ -69,6 +69,16 @@ def test_demo_starts_again_what_has_died(demo):
     demo.run("up")
     after = pids(demo)
     assert {name for name in NAMES if before[name] != after[name]} == {"runner"}
+
+
+def test_demo_on_the_other_bus_is_refused_and_changes_nothing(demo):
+    before = pids(demo)
+    other = "kafka" if BUS == "postgres" else "postgres"
+    result = subprocess.run(
+        demo.command("demo"), env=demo.environment | {"SLIPWAY_DEMO_BUS": other}, stdin=subprocess.DEVNULL,
+        capture_output=True, text=True, timeout=60, check=False)
+    assert result.returncode == 1 and "make demo-down" in result.stderr and f"BUS={BUS}" in result.stderr, result.stderr
+    assert pids(demo) == before
 
 
 def test_demo_down_leaves_nothing(demo):

@@ -3,17 +3,19 @@
 
 import http.client
 import time
-from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 import pytest
+from slipway_local.steps import StepLog
+from support.deploys import RECOVERY_MAX_SECONDS, assert_nothing_is_doubled, deployment_in, paused
 from support.load import Load
-from support.platform import FINAL, NAMES
+from support.platform import NAMES
 from support.waiting import eventually
 
 OTHERS = [name for name in NAMES if name != "ingress"]
 STAGES = ["build", "release", "start"]
-RECOVERY_MAX_SECONDS = 150
+# A stage that is over too soon to be met, and who has to do nothing for it to last.
+HELD_STAGES = {"provision": "services", "switch": "ingress"}
 # The rest of the response, and the while that a client gets to close its side.
 INGRESS_STOP_MAX_SECONDS = 6
 
@@ -52,12 +54,14 @@ def test_app_answers_while_a_process_is_away(platform, tiny, name):
 def test_ingress_that_restarts_without_bus_and_controller_serves_what_it_last_knew(platform, tiny):
     platform.stack.kill("controller")
     platform.stack.platform.stop()
+    platform.stack.bus.broker.stop()
     try:
         platform.stack.kill("ingress")
         platform.stack.start("ingress")
         tiny.await_version("1", 20)
     finally:
         platform.stack.platform.ensure()
+        platform.stack.bus.ensure(StepLog())
         platform.restart("controller")
         for process in NAMES:
             platform.stack.await_ready(process)
@@ -98,7 +102,8 @@ def slow(platform):
     """Each stage of its deployment takes long enough to be met."""
     app = platform.new_app("slow")
     app.replace("slipway.yaml", "  runtime: python:3.11\n", "  runtime: python:3.11\n  hook: sleep 0.7\n")
-    app.write("slipway.yaml", (app.folder / "slipway.yaml").read_text() + "release: sleep 0.3\n")
+    app.services = "services: {}"
+    app.write("slipway.yaml", (app.folder / "slipway.yaml").read_text() + f"release: sleep 0.3\n{app.services}\n")
     app.set_constant("STARTS_AFTER_SECONDS", 0.3)
     app.push_ok("First version")
     yield app
@@ -125,32 +130,48 @@ def test_engine_gone_during_a_deploy_it_completes_or_fails_with_its_reason(platf
             platform.relay.restore()
 
 
-@contextmanager
-def deployment_in(app, stage: str, version: str, note):
-    """A push of a new version that is in the midst of that stage; afterwards the new version answers, or the old."""
-    old, before = app.version(), app.latest()["id"]
-    app.set_version(version)
-    push = app.push_in_background(version)
+@pytest.mark.parametrize("stage", HELD_STAGES)
+@pytest.mark.parametrize("name", NAMES)
+def test_killed_during_a_stage_that_lasts_it_completes_or_fails_with_its_reason(platform, slow, note, name, stage):
+    if stage == "provision":
+        slow.replace("slipway.yaml", slow.services, f"services: {{ {name}: postgresql:15 }}")
+        slow.services = f"services: {{ {name}: postgresql:15 }}"
+    with deployment_in(slow, stage, f"{name}-{stage}", note, held=paused(platform, HELD_STAGES[stage])):
+        platform.stack.kill(name)
+        platform.stack.start(name)
+    platform.stack.await_ready(name)
+    platform.await_no_backlog()
+    assert_nothing_is_doubled(slow)
 
-    def has_come_to_the_stage() -> bool:
-        latest = app.latest()
-        if latest["id"] == before or latest["stage"] != stage:
-            return latest["id"] != before and latest["state"] in FINAL
-        # The engine is at work on a build once the hook is on its way.
-        return stage != "build" or "sleep" in push.output
 
-    eventually(f"the deployment is in {stage}", has_come_to_the_stage, 60, poll=0.02)
-    met = app.latest()["stage"]
-    yield
-    ended = app.await_deployment(seconds=RECOVERY_MAX_SECONDS)
-    push.join(60)
-    note(f"met in {met}: {ended['state']}{': ' if ended['reason'] else ''}{ended['reason'] or ''}")
-    if ended["state"] == "succeeded":
-        app.await_version(version)
-    else:
-        assert ended["state"] == "failed" and ended["reason"], ended
-        app.await_version(old)
-    app.await_containers(1)
+def test_all_killed_one_after_another_while_a_deploy_waits_for_a_host(platform, slow, note):
+    before = slow.latest()["id"]
+    platform.relay.cut()
+    try:
+        eventually("the controller has heard that the host has no engine", lambda: "false" == platform.stack.platform
+                   .psql("SELECT observed->>'engineIsUp' FROM hosts", "controller").strip(), 30)
+        status, document = platform.api("POST", f"{slow.environment_path}/deployments", {"kind": "redeploy"})
+        assert status == 202, document
+        for name in NAMES:
+            eventually("it waits for a host", lambda: waits_for_a_host(slow, before), 30)
+            platform.stack.kill(name)
+            platform.stack.start(name)
+    finally:
+        platform.relay.restore()
+    for name in NAMES:
+        platform.stack.await_ready(name)
+    ended = slow.await_deployment(document["id"], RECOVERY_MAX_SECONDS)
+    note(f"{ended['state']}{': ' if ended['reason'] else ''}{ended['reason'] or ''}")
+    assert ended["state"] == "succeeded" or ended["reason"], ended
+    slow.await_containers(1)
+    platform.await_no_backlog()
+    assert_nothing_is_doubled(slow)
+
+
+def waits_for_a_host(app, before: str) -> bool:
+    latest = app.latest()
+    assert latest["id"] != before and latest["stage"] == "place" and latest["state"] == "running", latest
+    return True
 
 
 def test_deploys_go_on_after_all_of_this(slow):
@@ -158,12 +179,6 @@ def test_deploys_go_on_after_all_of_this(slow):
     slow.push_ok("After all of this")
     slow.await_version("after")
     slow.await_containers(1)
-
-
-def assert_nothing_is_doubled(app) -> None:
-    numbers = [deployment["number"] for deployment in app.deployments()]
-    assert len(numbers) == len(set(numbers))
-    assert all(deployment["state"] in ("succeeded", "failed", "cancelled") for deployment in app.deployments())
 
 
 def test_engine_that_is_gone_is_named_and_comes_back(platform):

@@ -56,6 +56,7 @@ def assert_nowhere(platform, value: str) -> None:
                 assert value.encode() not in path.read_bytes(), f"{path} holds the secret"
     for database in DATABASES:
         assert value not in dump(platform, database), f"the database {database} holds the secret"
+    assert value not in platform.bus.everything(), "the bus holds the secret"
 
 
 def dump(platform, database: str) -> str:

@@ -2,11 +2,11 @@
 import Domain
 import EventBus
 import Events
-import Messaging
 import Synchronization
+import TestSupport
 
 /// A bus in memory: what is told to a follower is up to the test; what is published is kept.
-final class FakeBus: EventBus {
+final class FakeBus: QuietBus {
     private struct State {
         var published: [Record] = []
         var isAway = false
@@ -37,17 +37,13 @@ final class FakeBus: EventBus {
         changes.raise()
     }
 
-    func consume(
-        group: String, topics: [Topic], handler: @escaping @Sendable (IncomingRecord) async throws -> Void
-    ) async throws {}
-
     func follow(
         _ topic: Topic, partitionKey: String?, handler: @escaping @Sendable (FollowEvent) async throws -> Void
     ) async throws {
         for await event in events { try await handler(event) }
     }
 
-    func isReachable() async -> Bool { !isAway }
+    func problem() async -> String? { isAway ? "away" : nil }
 
     /// Waits for what `find` finds among the published.
     func firstPublished<Found>(_ find: ([RoutesObserved]) -> Found?) async throws -> Found {

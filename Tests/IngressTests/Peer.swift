@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import Messaging
+import EventBus
 import NIOCore
 import NIOPosix
 import Synchronization
@@ -113,7 +113,7 @@ final class Peer: ChannelInboundHandler, Sendable {
     func readToEnd() async -> String {
         while true {
             let count = changes.count
-            if state.withLock({ $0.isEnded }) { return String(decoding: received, as: UTF8.self) }
+            if state.withLock({ $0.isEnded }) || Task.isCancelled { return String(decoding: received, as: UTF8.self) }
             await changes.wait(since: count, timeout: .seconds(60))
         }
     }

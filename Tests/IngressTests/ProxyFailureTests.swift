@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Domain
 import NIOCore
+import TestSupport
 import Testing
 
 @testable import Ingress
@@ -26,7 +27,7 @@ struct ProxyFailureTests {
             #expect(try await second.readHead().hasPrefix("GET /two "))
             second.send(ok("two"))
             #expect(try await client.readResponse().body == "two")
-            let entry = await ingress.logged { $0.path == "/two" }
+            let entry = try await ingress.logged { $0.path == "/two" }
             #expect(entry.retries == 1)
         }
         try await app.stop()
@@ -46,7 +47,7 @@ struct ProxyFailureTests {
             _ = try await first.readHead()
             first.close()
             #expect(try await client.readResponse().head.hasPrefix("HTTP/1.1 502 "))
-            let entry = await ingress.logged { $0.method == "POST" }
+            let entry = try await ingress.logged { $0.method == "POST" }
             #expect(entry.cause == "upstream_closed" && entry.retries == 0)
         }
         try await app.stop()
@@ -98,7 +99,7 @@ struct ProxyFailureTests {
                 let answer = try await client.readResponse()
                 #expect(answer.head.hasPrefix("HTTP/1.1 \(status) "))
                 #expect(!answer.body.isEmpty)
-                let entry = await ingress.logged { $0.hostname == host }
+                let entry = try await ingress.logged { $0.hostname == host }
                 #expect(entry.status == status && entry.cause == cause)
             }
         }
@@ -117,7 +118,7 @@ struct ProxyFailureTests {
                 upstream.close()
                 #expect(await client.readToEnd().hasPrefix("HTTP/1.1 200 OK\r\n"))
             }
-            let entry = await ingress.logged { $0.cause != nil }
+            let entry = try await ingress.logged { $0.cause != nil }
             #expect(entry.cause == "response_truncated" && entry.status == 200)
         }
         try await app.stop()
@@ -172,7 +173,7 @@ struct ProxyFailureTests {
             _ = try await upstream.readHead()
             client.close()
             _ = await upstream.readToEnd()
-            let entry = await ingress.logged { $0.path == "/slow" }
+            let entry = try await ingress.logged { $0.path == "/slow" }
             #expect(entry.status == 499 && entry.cause == "client_gone")
         }
         try await app.stop()

@@ -38,7 +38,7 @@ struct ProxyTests {
             #expect(second.body == "second")
             #expect(second.head.contains("\r\nX-Request-Id: mine-1\r\n"))
 
-            let entry = await ingress.logged { $0.requestID == "mine-1" }
+            let entry = try await ingress.logged { $0.requestID == "mine-1" }
             #expect(entry.path == "/two" && entry.status == 200 && entry.hostname == "app.test")
             #expect(entry.instance?.rawValue == "ins_\(app.port)" && entry.cause == nil && entry.retries == 0)
         }
@@ -248,7 +248,7 @@ struct ProxyTests {
             #expect(try await client.readText(3) == "bye")
             upstream.closeOutput()
             #expect(await client.readToEnd() == "")
-            let entry = await ingress.logged { $0.status == 101 }
+            let entry = try await ingress.logged { $0.status == 101 }
             #expect(entry.bytesIn == many.count + 5)
         }
         try await app.stop()

@@ -4,7 +4,6 @@ import EventBus
 import Events
 import FoundationEssentials
 import Logging
-import Messaging
 import ServiceLifecycle
 import Synchronization
 import Testing

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Domain
+import EventBus
 import Events
-import Messaging
 import NIOCore
 import Synchronization
 
@@ -65,16 +65,21 @@ final class TestIngress: Sendable {
 
     func connect() async throws -> Peer { try await Peer.connect(port: port) }
 
-    /// The first log entry that fits, from the beginning.
-    func logged(where fits: (AccessEntry) -> Bool) async -> AccessEntry {
+    struct NotLogged: Error {}
+
+    /// The first log entry that fits, from the beginning; waited for within a minute.
+    func logged(where fits: (AccessEntry) -> Bool) async throws -> AccessEntry {
+        let deadline = ContinuousClock.now + .seconds(60)
         while true {
+            try Task.checkCancellation()
             let count = news.count
             for journal in loops.journals {
                 let entries = journal.drain().entries
                 log.withLock { $0 += entries }
             }
             if let entry = log.withLock({ $0 }).first(where: fits) { return entry }
-            await news.wait(since: count, timeout: .seconds(60))
+            guard ContinuousClock.now < deadline else { throw NotLogged() }
+            await news.wait(since: count, timeout: .seconds(1))
         }
     }
 }

@@ -107,6 +107,26 @@ struct PoolTests {
         }
     }
 
+    @Test func aServerThatEndedAllSessionsCostsOneBorrower() async throws {
+        try await withPool(connectionsMax: 4) { pool in
+            // All four are open at once, then idle.
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                for _ in 0..<4 { group.addTask { try await pool.query("SELECT pg_sleep(0.3)") } }
+                try await group.waitForAll()
+            }
+            let administrator = try await PostgresConnection.connect(to: pool.configuration.url, name: "administrator")
+            let ended = try await administrator.query(
+                """
+                SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
+                WHERE datname = current_database() AND pid <> pg_backend_pid()
+                """)
+            await administrator.close()
+            #expect(ended.count == 4)
+            #expect(await refusal { try await pool.query("SELECT 1") }?.code == .closed)
+            for _ in 0..<4 { try await pool.query("SELECT 1") }
+        }
+    }
+
     @Test func errorsNameStateAndConstraintAndNoValues() async throws {
         try await withPool { pool in
             try await pool.query("CREATE TABLE t (x text CONSTRAINT only_once PRIMARY KEY)")

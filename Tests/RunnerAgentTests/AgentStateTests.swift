@@ -6,6 +6,7 @@ import FoundationEssentials
 import Glibc
 import Logging
 import Secrets
+import TestSupport
 import Testing
 
 @testable import RunnerAgent
@@ -134,7 +135,7 @@ import Testing
         try await withFolder { folder in
             let store = try AgentStore(path: folder + "/state.json", logger: logger)
             let follower = DesiredFollower(
-                host: Sample.host, bus: NoBus(), prepare: {}, store: store, queue: WorkQueue(), onCaughtUp: {},
+                host: Sample.host, bus: SilentBus(), prepare: {}, store: store, queue: WorkQueue(), onCaughtUp: {},
                 logger: logger)
             let mine = try Event(source: "/test", data: Sample.web()).record()
             var others = mine
@@ -153,15 +154,4 @@ import Testing
             #expect(store.intent(for: InstanceID("ins_1")) == .remove(Sample.web()))
         }
     }
-}
-
-private struct NoBus: EventBus {
-    func publish(_ records: [Record]) async throws {}
-    func consume(
-        group: String, topics: [Topic], handler: @escaping @Sendable (IncomingRecord) async throws -> Void
-    ) async throws {}
-    func follow(
-        _ topic: Topic, partitionKey: String?, handler: @escaping @Sendable (FollowEvent) async throws -> Void
-    ) async throws {}
-    func isReachable() async -> Bool { true }
 }

@@ -49,6 +49,28 @@ struct SettingsTests {
     }
 }
 
+struct StartMemoryTests {
+    @Test func onlyTheCodeOfFilesIsGivenBack() {
+        let maps = """
+            55adc810a000-55adc9af2000 r-xp 00000000 fe:00 5318580                    /usr/bin/slipway
+            55adc9af3000-55adc9ba1000 r--p 019e8000 fe:00 5318580                    /usr/bin/slipway
+            55adc9ba1000-55adc9e6a000 rw-p 01a96000 fe:00 5318580                    /usr/bin/slipway
+            7fd091941000-7fd091943000 r-xp 00000000 00:00 0                          [vdso]
+            7fd091943000-7fd091944000 r-xp 00000000 00:00 0
+            """
+        let ranges = StartMemory.codeRanges(maps)
+        #expect(ranges.map(\.start) == [0x55ad_c810_a000])
+        #expect(ranges.map(\.count) == [0x19e_8000])
+    }
+
+    @Test func theProcessGoesOnWithoutWhatItGaveBack() throws {
+        let maps = try String(contentsOfFile: "/proc/self/maps", encoding: .utf8)
+        #expect(!StartMemory.codeRanges(maps).isEmpty)
+        StartMemory.release()
+        #expect((0..<100).map { String($0) }.joined().count == 190)
+    }
+}
+
 struct PrometheusRegistryTests {
     @Test func valuesAreWrittenInTheTextFormat() {
         let registry = PrometheusRegistry()

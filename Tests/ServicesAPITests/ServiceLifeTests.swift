@@ -12,17 +12,6 @@ import Testing
 @testable import Messaging
 @testable import ServicesAPI
 
-private struct SilentBus: EventBus {
-    func publish(_ records: [Record]) async throws {}
-    func consume(
-        group: String, topics: [Topic], handler: @escaping @Sendable (IncomingRecord) async throws -> Void
-    ) async throws {}
-    func follow(
-        _ topic: Topic, partitionKey: String?, handler: @escaping @Sendable (FollowEvent) async throws -> Void
-    ) async throws {}
-    func isReachable() async -> Bool { true }
-}
-
 /// A services API in one test database, provisioning on the server of that database.
 private struct Stage: Sendable {
     let pool: PostgresPool

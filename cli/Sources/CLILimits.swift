@@ -32,6 +32,9 @@ enum CLILimits {
     static let gitOutputBytesMax = 64 << 10
 
     static let deploymentsMax = 100
+    static let deadLettersMax = 200
+    /// Characters of a record's value on a line of the tail.
+    static let tailValueMax = 200
     static let logLinesMax = 10_000
     /// The longest life of a token the client asks for.
     static let tokenDaysMax = 3650

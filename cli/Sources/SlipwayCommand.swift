@@ -43,6 +43,7 @@ struct SlipwayCommand: AsyncParsableCommand {
                     DeployCommand.self, StatusCommand.self, LogsCommand.self, DeploymentsCommand.self,
                     RollbackCommand.self, CancelCommand.self,
                 ]),
+            CommandGroup(name: "Events", subcommands: [EventsCommand.self]),
             CommandGroup(name: "Git", subcommands: [GitCredentialCommand.self]),
         ]
     )

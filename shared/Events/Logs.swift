@@ -7,7 +7,7 @@ public struct LogLines: EventPayload, Hashable {
     public static let topic = Topic.telemetryLogs
     public var key: String { environment.rawValue }
 
-    public enum Source: String, Codable, Sendable, Hashable {
+    public enum Source: String, Sendable, Hashable, CaseIterable {
         case build, release, app
     }
 
@@ -24,7 +24,7 @@ public struct LogLines: EventPayload, Hashable {
     public var environment: EnvironmentID
     public var deployment: DeploymentID?
     public var instance: InstanceID?
-    public var source: Source
+    public var source: Open<Source>
     public var lines: [Line]
     /// Lines lost before the first of `lines`, because a limit was reached.
     public var dropped: Int
@@ -36,7 +36,7 @@ public struct LogLines: EventPayload, Hashable {
         self.environment = environment
         self.deployment = deployment
         self.instance = instance
-        self.source = source
+        self.source = Open(source)
         self.lines = lines
         self.dropped = dropped
     }

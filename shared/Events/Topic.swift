@@ -35,10 +35,11 @@ public struct Topic: Sendable, Hashable {
     public static let routesDesired = state("routes.desired", partitions: 1)
     public static let routesObserved = state("routes.observed", partitions: 1)
     public static let telemetryLogs = event("telemetry.logs", days: 3)
+    public static let usage = event("usage", days: 30)
     public static let deadLetters = event("dead-letters", partitions: 1, days: 30)
 
     public static let all: [Topic] = [
         environments, deployments, builds, services, hostsObserved, instancesDesired, instancesObserved,
-        routesDesired, routesObserved, telemetryLogs, deadLetters,
+        routesDesired, routesObserved, telemetryLogs, usage, deadLetters,
     ]
 }

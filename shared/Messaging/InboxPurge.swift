@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 import Domain
+import Events
 import Logging
 import Postgres
 import ServiceLifecycle
 
-/// Forgets handled events once they are too old to come again.
+/// Forgets handled events once they are too old to come again: after twice the retention of their topic, by the
+/// database's clock on both ends.
 public struct InboxPurge: Service {
     let pool: PostgresPool
     let logger: Logger
 
-    /// Twice the longest retention of an event topic that services consume.
-    static let age: Duration = .seconds(14 * 86_400)
     static let interval: Duration = .seconds(3600)
+    static let batchMax = 5_000
 
     public init(pool: PostgresPool, logger: Logger) {
         self.pool = pool
@@ -22,13 +23,35 @@ public struct InboxPurge: Service {
         await cancelWhenGracefulShutdown {
             while !Task.isCancelled {
                 do {
-                    try await pool.query(
-                        "DELETE FROM inbox WHERE received_at < \(Timestamp.now().advanced(by: .zero - Self.age))")
+                    try await purge()
                 } catch {
                     logger.warning("inbox purge failed", metadata: ["error": "\(error)"])
                 }
                 try? await Task.sleep(for: Self.interval)
             }
         }
+    }
+
+    func purge() async throws {
+        let events = Topic.all.filter { $0.kind == .event }
+        for (retention, topics) in Dictionary(grouping: events, by: \.retention) {
+            try await delete(topics, among: true, olderThan: retention * 2)
+        }
+        // What is left are topics that this build does not know.
+        let longest = events.map(\.retention).max() ?? .zero
+        try await delete(events, among: false, olderThan: longest * 2)
+    }
+
+    private func delete(_ topics: [Topic], among isAmong: Bool, olderThan age: Duration) async throws {
+        while try await !pool.query(
+            """
+            DELETE FROM inbox WHERE (consumer, event_id) IN (
+                SELECT consumer, event_id FROM inbox
+                WHERE received_at < now() - make_interval(secs => \(age.inSeconds))
+                    AND (split_part(consumer, '/', 2) = ANY(\(topics.map(\.name)))) = \(isAmong)
+                LIMIT \(Self.batchMax))
+            RETURNING 1 AS ok
+            """
+        ).isEmpty {}
     }
 }

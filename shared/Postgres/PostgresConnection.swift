@@ -70,23 +70,74 @@ public actor PostgresConnection {
     /// - Throws: `PostgresError`; after `closed` the connection cannot be used any more.
     @discardableResult
     public func query(_ sql: SQL) throws -> [Row] {
+        let result = try execute(sql, isBinary: false)
+        defer { PQclear(result) }
+        return Self.rows(of: result)
+    }
+
+    /// Commits the transaction that is open.
+    ///
+    /// - Throws: SQLSTATE 25P02 when one of its statements failed and that error was swallowed: Postgres would answer
+    ///   `COMMIT` by rolling back, without an error.
+    func commit() throws {
+        if let handle, PQtransactionStatus(handle) == PQTRANS_INERROR {
+            throw PostgresError(
+                .server, "a statement of the transaction failed, nothing is committed", sqlState: "25P02")
+        }
+        try query("COMMIT")
+    }
+
+    /// Runs one statement and reads its rows, which come in Postgres's binary form: for what is large or many.
+    ///
+    /// - Parameter read: is called for each row in turn, on the connection's thread.
+    public func query<Value: Sendable>(
+        _ sql: SQL, read: @Sendable (borrowing BinaryRow) throws -> Value
+    ) throws -> [Value] {
+        let result = try execute(sql, isBinary: true)
+        defer { PQclear(result) }
+        return try (0..<PQntuples(result)).map { try read(BinaryRow(result: result, row: $0)) }
+    }
+
+    /// - Returns: what the caller is to clear.
+    private func execute(_ sql: SQL, isBinary: Bool) throws -> OpaquePointer {
         guard let handle else { throw PostgresError(.closed, "the connection is closed") }
-        var binds: [UnsafeMutablePointer<CChar>?] = sql.binds.map { $0.flatMap { strdup($0) } }
-        defer { for bind in binds { free(bind) } }
         let statement = try prepare(sql.text, on: handle)
-        let result = binds.withUnsafeMutableBufferPointer { pointers in
+        var values: [UnsafeMutablePointer<CChar>?] = sql.binds.map { $0.flatMap(Self.copy) }
+        defer { for value in values { free(value) } }
+        let lengths = sql.binds.map { if case .binary(let bytes) = $0 { Int32(bytes.count) } else { Int32(0) } }
+        let formats = sql.binds.map { if case .binary = $0 { Int32(1) } else { Int32(0) } }
+        let result = values.withUnsafeMutableBufferPointer { pointers in
             pointers.withMemoryRebound(to: UnsafePointer<CChar>?.self) { pointers in
                 if let statement {
-                    PQexecPrepared(handle, statement, Int32(pointers.count), pointers.baseAddress, nil, nil, 0)
+                    PQexecPrepared(
+                        handle, statement, Int32(pointers.count), pointers.baseAddress, lengths, formats,
+                        isBinary ? 1 : 0)
                 } else {
-                    PQexecParams(handle, sql.text, Int32(pointers.count), nil, pointers.baseAddress, nil, nil, 0)
+                    PQexecParams(
+                        handle, sql.text, Int32(pointers.count), nil, pointers.baseAddress, lengths, formats,
+                        isBinary ? 1 : 0)
                 }
             }
         }
-        defer { PQclear(result) }
-        try check(result, on: handle)
+        do {
+            try check(result, on: handle)
+        } catch {
+            PQclear(result)
+            throw error
+        }
         drainNotifications(handle)
-        return Self.rows(of: result)
+        guard let result else { throw PostgresError(.closed, "out of memory") }
+        return result
+    }
+
+    private static func copy(_ bind: SQL.Bind) -> UnsafeMutablePointer<CChar>? {
+        switch bind {
+        case .text(let text): return strdup(text)
+        case .binary(let bytes):
+            let copy = malloc(bytes.count)
+            copy?.copyMemory(from: bytes, byteCount: bytes.count)
+            return copy?.assumingMemoryBound(to: CChar.self)
+        }
     }
 
     /// Runs several statements separated by semicolons, without parameters, in one round trip.
@@ -117,6 +168,9 @@ public actor PostgresConnection {
     public var isIdle: Bool {
         handle.map { PQstatus($0) == CONNECTION_OK && PQtransactionStatus($0) == PQTRANS_IDLE } ?? false
     }
+
+    /// The session has ended, by whomever.
+    var isBroken: Bool { handle.map { PQstatus($0) != CONNECTION_OK } ?? true }
 
     /// Ends the session and its thread. Idempotent.
     public func close() {

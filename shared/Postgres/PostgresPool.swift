@@ -68,7 +68,7 @@ public final class PostgresPool: Service, Sendable {
                     try await connection.query("BEGIN")
                     do {
                         let result = try await body(connection)
-                        try await connection.query("COMMIT")
+                        try await connection.commit()
                         return result
                     } catch {
                         // A failed rollback leaves the session busy, and `release` drops it.
@@ -182,6 +182,8 @@ public final class PostgresPool: Service, Sendable {
 
     private func release(_ connection: PostgresConnection) async {
         guard await connection.isIdle else {
+            // When one has lost the server, those that nobody used meanwhile have too.
+            if await connection.isBroken { await dropIdle() }
             await connection.close()
             giveUpPlace()
             return
@@ -195,6 +197,15 @@ public final class PostgresPool: Service, Sendable {
         }
         waiter?.resume(returning: connection)
         if mustClose { await connection.close() }
+    }
+
+    private func dropIdle() async {
+        let idle = state.withLock { state in
+            defer { state.idle = [] }
+            state.open -= state.idle.count
+            return state.idle
+        }
+        for connection in idle { await connection.close() }
     }
 
     private func giveUpPlace() {

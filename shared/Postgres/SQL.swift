@@ -7,7 +7,15 @@ import Domain
 /// `"SELECT id FROM apps WHERE slug = \(slug)"`.
 public struct SQL: Sendable, ExpressibleByStringInterpolation {
     public internal(set) var text: String
-    public internal(set) var binds: [String?]
+    var binds: [Bind?]
+
+    enum Bind: Sendable, Hashable, ExpressibleByStringLiteral {
+        case text(String)
+        /// In Postgres's binary form.
+        case binary([UInt8])
+
+        init(stringLiteral value: String) { self = .text(value) }
+    }
 
     public init(stringLiteral value: String) {
         text = value
@@ -21,7 +29,7 @@ public struct SQL: Sendable, ExpressibleByStringInterpolation {
 
     public struct Interpolation: StringInterpolationProtocol {
         var text = ""
-        var binds: [String?] = []
+        var binds: [Bind?] = []
 
         public init(literalCapacity: Int, interpolationCount: Int) {
             text.reserveCapacity(literalCapacity + interpolationCount * 3)
@@ -32,7 +40,12 @@ public struct SQL: Sendable, ExpressibleByStringInterpolation {
         }
 
         public mutating func appendInterpolation(_ value: (any PostgresEncodable)?) {
-            binds.append(value?.postgresText)
+            binds.append((value?.postgresText).map { .text($0) })
+            text += "$\(binds.count)"
+        }
+
+        public mutating func appendInterpolation(_ array: BinaryArray) {
+            binds.append(.binary(array.bytes))
             text += "$\(binds.count)"
         }
 

@@ -2,176 +2,142 @@
 import Domain
 import EventBus
 import Events
-import FoundationEssentials
 import Logging
 import Postgres
 import ServiceLifecycle
+import Synchronization
 
 /// The embedded event bus: partitioned tables in a Postgres database of its own, with `LISTEN`/`NOTIFY` as doorbell.
-///
-/// Run it as a `Service`: it keeps one listening connection and the retention job. Publishing works without it.
-public final class PostgresEventBus: EventBus, Service {
+public final class PostgresEventBus: EventBus {
+    enum Health {
+        case unknown
+        case answered(ContinuousClock.Instant)
+        case failed(String)
+    }
+
+    struct State {
+        var isPrepared = false
+        var health = Health.unknown
+        /// Offsets that the next records get, by doorbell key, when last looked at.
+        var ends: [String: Int64] = [:]
+        /// Doorbell keys that other processes are to be told.
+        var news: Set<String> = []
+    }
+
     let pool: PostgresPool
     let topics: [String: Topic]
     let logger: Logger
     let doorbell = Doorbell()
-    private let prefix: String
+    let metrics = BusMetrics()
+    let prefix: String
+    /// Tells the notifications of this bus from those of others.
+    let sender = String(UInt64.random(in: .min ... .max), radix: 16)
+    let state = Mutex(State())
+    private let ownsPool: Bool
+    private let publisher: Publisher
 
-    /// - Parameter prefix: the cloudspace's name; topics of several cloudspaces can share a database.
-    public init(pool: PostgresPool, prefix: String, topics: [Topic] = Topic.all, logger: Logger) {
+    /// - Parameters:
+    ///   - ownPool: connections for publishing and reading, of a pool that the bus runs; each membership of a group
+    ///     and the doorbell take one more.
+    ///   - prefix: the cloudspace's name; topics and groups of several cloudspaces can share a database.
+    public convenience init(
+        ownPool configuration: PostgresPool.Configuration, prefix: String, topics: [Topic] = Topic.all, logger: Logger
+    ) {
+        self.init(PostgresPool(configuration), ownsPool: true, prefix: prefix, topics: topics, logger: logger)
+    }
+
+    /// - Parameter pool: one that the caller closes, after the bus has run.
+    public convenience init(pool: PostgresPool, prefix: String, topics: [Topic] = Topic.all, logger: Logger) {
+        self.init(pool, ownsPool: false, prefix: prefix, topics: topics, logger: logger)
+    }
+
+    private init(_ pool: PostgresPool, ownsPool: Bool, prefix: String, topics: [Topic], logger: Logger) {
         self.pool = pool
+        self.ownsPool = ownsPool
         self.prefix = prefix
         self.topics = Dictionary(uniqueKeysWithValues: topics.map { ($0.name, $0) })
         self.logger = logger
-    }
-
-    /// Creates schema and partitions. Idempotent; to be called before anything else.
-    public func prepare() async throws {
-        try await pool.migrate(busMigrations)
-        try await pool.withTransaction { connection in
-            for topic in topics.values.sorted(by: { $0.name < $1.name }) {
-                for partition in 0..<topic.partitions {
-                    try await connection.query(
-                        """
-                        INSERT INTO partitions (topic, partition) VALUES (\(stored(topic.name)), \(partition))
-                        ON CONFLICT DO NOTHING
-                        """)
+        publisher = Publisher { batch in
+            let statements = batch.statements { "\(prefix).\($0)" }
+            if statements.count == 1 {
+                try await pool.query(statements[0])
+            } else {
+                try await pool.withTransaction { connection in
+                    for statement in statements { try await connection.query(statement) }
                 }
             }
         }
     }
 
-    /// The name a topic has in the tables.
-    func stored(_ topic: String) -> String { "\(prefix).\(topic)" }
-
-    public func isReachable() async -> Bool {
-        (try? await pool.query("SELECT 1")) != nil
-    }
-
-    // MARK: Publishing
-
-    public func publish(_ records: [Record]) async throws {
-        guard !records.isEmpty else { return }
-        struct Slot: Hashable, Comparable {
-            let topic: String
-            let partition: Int
-            static func < (a: Slot, b: Slot) -> Bool { (a.topic, a.partition) < (b.topic, b.partition) }
-        }
-        var slots: [Slot: [Record]] = [:]
-        for record in records {
-            guard let topic = topics[record.topic] else { throw BusError("unknown topic \(record.topic)") }
-            guard record.size <= Limits.eventBytesMax else {
-                throw BusError("a record on \(record.topic) has \(record.size) bytes, at most \(Limits.eventBytesMax)")
-            }
-            guard record.value != nil || topic.kind == .state else {
-                throw BusError("\(record.topic) is an event topic: a record on it needs a value")
-            }
-            let slot = Slot(
-                topic: record.topic,
-                partition: partition(ofKey: record.partitionKey ?? record.key, count: topic.partitions))
-            slots[slot, default: []].append(record)
-        }
-        let batches = slots.sorted { $0.key < $1.key }
-        try await pool.withTransaction { connection in
-            // Partitions are locked in one order by every publisher, so that publishers cannot deadlock.
-            for (slot, records) in batches {
-                let rows = try await connection.query(
-                    """
-                    UPDATE partitions SET next_offset = next_offset + \(records.count)
-                    WHERE topic = \(stored(slot.topic)) AND partition = \(slot.partition)
-                    RETURNING next_offset
-                    """)
-                guard let row = rows.first else {
-                    throw BusError("topic \(slot.topic) has no partition \(slot.partition)")
-                }
-                let first = try row.int64("next_offset") - Int64(records.count)
-                for (index, record) in records.enumerated() {
-                    try await self.insert(
-                        record, kind: topics[slot.topic]?.kind ?? .event, partition: slot.partition,
-                        offset: first + Int64(index), on: connection)
-                }
-            }
-            for topic in Set(batches.map(\.key.topic)) {
-                try await connection.query("SELECT pg_notify('slipway_bus', \(stored(topic)))")
-            }
-        }
-    }
-
-    private func insert(
-        _ record: Record, kind: Topic.Kind, partition: Int, offset: Int64, on connection: PostgresConnection
-    ) async throws {
-        let headers = String(decoding: try JSONEncoder().encode(record.headers), as: UTF8.self)
-        let value = record.value.map { String(decoding: $0, as: UTF8.self) }
-        switch kind {
-        case .event:
-            try await connection.query(
-                """
-                INSERT INTO events (topic, partition, "offset", key, headers, value)
-                VALUES (\(stored(record.topic)), \(partition), \(offset), \(record.key), \(headers), \(value))
-                """)
-        case .state:
-            try await connection.query(
-                """
-                INSERT INTO states (topic, partition, "offset", key, headers, value)
-                VALUES (\(stored(record.topic)), \(partition), \(offset), \(record.key), \(headers), \(value))
-                ON CONFLICT (topic, key) DO UPDATE SET partition = excluded.partition, "offset" = excluded."offset",
-                    headers = excluded.headers, value = excluded.value, published_at = excluded.published_at
-                """)
-        }
-    }
-
-    // MARK: Fetching
-
-    /// Records of one partition from `offset` on, at most `BusLimits.fetchBatch`, in order.
-    func fetch(_ topic: Topic, partition: Int, from offset: Int64) async throws -> [IncomingRecord] {
-        let stored = stored(topic.name)
-        let rows = try await pool.withConnection { connection in
-            switch topic.kind {
-            case .event:
-                try await connection.query(
-                    """
-                    SELECT "offset", key, headers, value FROM events
-                    WHERE topic = \(stored) AND partition = \(partition) AND "offset" >= \(offset)
-                    ORDER BY "offset" LIMIT \(BusLimits.fetchBatch)
-                    """)
-            case .state:
-                try await connection.query(
-                    """
-                    SELECT "offset", key, headers, value FROM states
-                    WHERE topic = \(stored) AND partition = \(partition) AND "offset" >= \(offset)
-                    ORDER BY "offset" LIMIT \(BusLimits.fetchBatch)
-                    """)
-            }
-        }
-        return try rows.map { row in
-            let headers = try JSONDecoder().decode([String: String].self, from: Data(row.string("headers").utf8))
-            let record = Record(
-                topic: topic.name, key: try row.string("key"), headers: headers,
-                value: try row.optionalString("value").map { Data($0.utf8) })
-            return IncomingRecord(record: record, partition: partition, offset: try row.int64("offset"))
-        }
-    }
+    /// The name that a topic or group has in the tables.
+    func stored(_ name: String) -> String { "\(prefix).\(name)" }
 
     // MARK: Life cycle
 
-    /// Listens for the doorbell and applies retention until graceful shutdown.
+    public func prepare() async throws {
+        do {
+            try await pool.migrate(busMigrations)
+            try await preparePartitions()
+        } catch {
+            note(error)
+            throw (error as? BusError) ?? BusError("the bus cannot be prepared: \(error); check SLIPWAY_BUS_URL")
+        }
+        state.withLock { state in
+            state.isPrepared = true
+            state.health = .answered(.now)
+        }
+        doorbell.ring(Self.preparedKey)
+    }
+
+    private func preparePartitions() async throws {
+        let wanted = topics.values.sorted { $0.name < $1.name }
+        try await pool.withTransaction { connection in
+            // Several processes prepare at once: each topic's partitions are made by one of them.
+            try await connection.query("SELECT pg_advisory_xact_lock(hashtextextended('slipway bus topics', 0))")
+            let rows = try await connection.query(
+                """
+                SELECT topic, count(*) AS partitions FROM partitions
+                WHERE topic = ANY(\(BinaryArray.texts(wanted.map { stored($0.name) }))) GROUP BY topic
+                """)
+            let found = Dictionary(
+                uniqueKeysWithValues: try rows.map { (try $0.string("topic"), try $0.int("partitions")) })
+            for topic in wanted {
+                let name = stored(topic.name)
+                guard let count = found[name] else {
+                    try await connection.query(
+                        """
+                        INSERT INTO partitions (topic, partition)
+                        SELECT \(name), number FROM generate_series(0, \(topic.partitions)::int - 1) AS number
+                        """)
+                    continue
+                }
+                guard count == topic.partitions else {
+                    throw BusError(
+                        "topic \(name) has \(count) partitions, this program expects \(topic.partitions): run all "
+                            + "programs in one version, or use another SLIPWAY_CLOUDSPACE or SLIPWAY_BUS_URL")
+                }
+            }
+        }
+    }
+
     public func run() async throws {
         await cancelWhenGracefulShutdown {
             await self.prepareUntilDone()
             await withDiscardingTaskGroup { group in
-                group.addTask { await self.listen() }
+                group.addTask { await self.watchForever() }
                 group.addTask { await self.applyRetentionForever() }
             }
         }
+        if ownsPool { await pool.close() }
     }
 
-    /// A process that must start without the bus did not prepare it before.
     private func prepareUntilDone() async {
         var backOff = BusLimits.reconnectBackOffMin
         while !Task.isCancelled {
             do {
                 return try await prepare()
             } catch {
+                metrics.failed("prepare")
                 logger.warning("the bus cannot be prepared, trying again", metadata: ["error": "\(error)"])
             }
             try? await Task.sleep(for: backOff)
@@ -179,82 +145,92 @@ public final class PostgresEventBus: EventBus, Service {
         }
     }
 
-    /// While the listening connection is down, consumers fall back to `BusLimits.pollInterval`.
-    private func listen() async {
-        var backOff = BusLimits.reconnectBackOffMin
-        while !Task.isCancelled {
+    private static let preparedKey = "prepared"
+
+    /// - Throws: `CancellationError`.
+    func waitUntilPrepared() async throws {
+        while true {
+            let rings = doorbell.count([Self.preparedKey])
+            if state.withLock({ $0.isPrepared }) { return }
+            try Task.checkCancellation()
+            await doorbell.wait([Self.preparedKey], since: rings, timeout: BusLimits.idleFetchInterval)
+        }
+    }
+
+    func note(_ error: any Error) {
+        if error is CancellationError { return }
+        state.withLock { $0.health = .failed("\(error)") }
+    }
+
+    public func problem() async -> String? {
+        switch state.withLock({ $0.health }) {
+        case .unknown: return "the bus has not answered yet"
+        case .failed(let message): return message
+        case .answered(let time):
+            let silence = ContinuousClock.now - time
+            return silence < BusLimits.recently ? nil : "the bus has not answered for \(silence.components.seconds) s"
+        }
+    }
+
+    // MARK: Publishing
+
+    public func publish(_ records: [Record]) async throws {
+        let batches = try PublishBatch.batches(of: records, among: topics)
+        try await waitUntilPrepared()
+        for batch in batches {
             do {
-                let connection = try await PostgresConnection.connect(
-                    to: pool.configuration.url, name: pool.configuration.name + "-listen")
-                let (lost, lostContinuation) = AsyncStream.makeStream(
-                    of: Void.self, bufferingPolicy: .bufferingOldest(1))
-                let doorbell = self.doorbell
-                let prefix = self.prefix + "."
-                try await listening(connection) { notification in
-                    if notification.channel.isEmpty {
-                        lostContinuation.finish()
-                    } else if notification.payload.hasPrefix(prefix) {
-                        doorbell.ring(String(notification.payload.dropFirst(prefix.count)))
-                    }
-                }
-                backOff = BusLimits.reconnectBackOffMin
-                // What was published while nobody listened is found now.
-                doorbell.ringAll()
-                for await _ in lost {}
-                await connection.close()
-                if !Task.isCancelled { logger.warning("bus doorbell lost, polling until it is back") }
+                try await publisher.publish(batch)
             } catch {
-                logger.warning("bus doorbell cannot connect", metadata: ["error": "\(error)"])
+                if !(error is CancellationError) { metrics.failed("publish") }
+                throw error
             }
-            try? await Task.sleep(for: backOff)
-            backOff = min(backOff * 2, BusLimits.reconnectBackOffMax)
+            for (slot, records) in batch.records { metrics.published(records.count, topic: slot.topic.name) }
+            announce(batch.records.keys.map(\.key))
         }
     }
 
-    private func listening(
-        _ connection: PostgresConnection, _ receiver: @escaping @Sendable (PostgresNotification) -> Void
-    ) async throws {
-        do {
-            try await connection.listen(["slipway_bus"], receiver)
-        } catch {
-            await connection.close()
-            throw error
+    // MARK: Positions
+
+    public func topicPositions() async throws -> [TopicPosition] {
+        try await positions().sorted { ($0.topic, $0.partition) < ($1.topic, $1.partition) }
+    }
+
+    public func groupPositions() async throws -> [GroupPosition] {
+        let rows = try await pool.query(
+            """
+            SELECT "group", topic, partition, "offset" AS committed,
+                greatest(0, next_offset - greatest("offset", oldest_offset)) AS lag
+            FROM offsets JOIN partitions USING (topic, partition)
+            WHERE starts_with(topic, \(stored(""))) AND starts_with("group", \(stored(""))) AND "offset" > 0
+            ORDER BY "group", topic, partition
+            """)
+        return try rows.map { row in
+            GroupPosition(
+                group: String(try row.string("group").dropFirst(stored("").count)),
+                topic: String(try row.string("topic").dropFirst(stored("").count)),
+                partition: try row.int("partition"), committed: try row.int64("committed"),
+                lag: try row.int64("lag"))
         }
     }
 
-    private func applyRetentionForever() async {
-        while !Task.isCancelled {
-            for topic in topics.values {
-                do {
-                    try await applyRetention(topic, now: .now())
-                } catch {
-                    logger.warning("bus retention failed", metadata: ["topic": "\(topic.name)", "error": "\(error)"])
+    /// Of all partitions of the topics.
+    private func positions() async throws -> [TopicPosition] {
+        let rows = try await pool.query(
+            """
+            SELECT topic, partition, next_offset, oldest_offset,
+                (SELECT min("offset") FROM states WHERE partition_id = partitions.id) AS oldest_state
+            FROM partitions WHERE starts_with(topic, \(stored("")))
+            """)
+        return try rows.compactMap { row in
+            let name = String(try row.string("topic").dropFirst(stored("").count))
+            guard let topic = topics[name] else { return nil }
+            let next = try row.int64("next_offset")
+            let oldest =
+                switch topic.kind {
+                case .event: try row.int64("oldest_offset")
+                case .state: try row.optionalString("oldest_state").flatMap { Int64($0) } ?? next
                 }
-            }
-            try? await Task.sleep(for: BusLimits.retentionInterval)
-        }
-    }
-
-    /// Removes expired events, and tombstones that every reader has had time to see.
-    func applyRetention(_ topic: Topic, now: Timestamp) async throws {
-        let oldest = now.advanced(by: .zero - topic.retention)
-        let name = stored(topic.name)
-        switch topic.kind {
-        case .event:
-            while try await !pool.query(
-                """
-                WITH expired AS (
-                    SELECT partition, "offset" FROM events WHERE topic = \(name) AND published_at < \(oldest)
-                    LIMIT \(BusLimits.retentionBatch))
-                DELETE FROM events USING expired
-                WHERE events.topic = \(name) AND events.partition = expired.partition
-                    AND events."offset" = expired."offset"
-                RETURNING 1
-                """
-            ).isEmpty {}
-        case .state:
-            try await pool.query(
-                "DELETE FROM states WHERE topic = \(name) AND value IS NULL AND published_at < \(oldest)")
+            return TopicPosition(topic: name, partition: try row.int("partition"), oldest: oldest, next: next)
         }
     }
 }

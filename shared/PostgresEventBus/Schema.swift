@@ -1,44 +1,155 @@
 // SPDX-License-Identifier: Apache-2.0
 import Postgres
 
-/// Every topic has rows in `partitions`; publishing takes the row's lock until commit, so within a partition the
+/// Every partition has a row in `partitions`; publishing takes the row's lock until commit, so within a partition the
 /// order of offsets is the order of commits and there are no gaps to wait for.
+///
+/// The log's only index is its primary key, which grows at one place per partition, and retention cuts a partition off
+/// at its old end: no operation's cost depends on how much is stored. The functions forbid the planner what it finds
+/// cheaper while a table is small, since a plan is kept while the table grows. `partitions` and `offsets` are changed
+/// all the time: room in their pages lets changes stay in place (heap-only tuples).
 let busMigrations = [
     Migration(
         1, "log",
         """
         CREATE TABLE partitions (
-            topic text NOT NULL, partition int NOT NULL, next_offset bigint NOT NULL DEFAULT 0,
-            PRIMARY KEY (topic, partition));
+            id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, topic text NOT NULL, partition int NOT NULL,
+            oldest_offset bigint NOT NULL DEFAULT 0, next_offset bigint NOT NULL DEFAULT 0,
+            UNIQUE (topic, partition)
+        ) WITH (fillfactor = 20, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000);
         CREATE TABLE events (
-            topic text NOT NULL, partition int NOT NULL, "offset" bigint NOT NULL, key text NOT NULL,
-            headers jsonb NOT NULL, value text, published_at timestamptz NOT NULL DEFAULT now(),
-            PRIMARY KEY (topic, partition, "offset"));
-        CREATE INDEX events_by_age ON events (topic, published_at);
+            partition_id int NOT NULL, "offset" bigint NOT NULL,
+            published_at timestamptz NOT NULL DEFAULT clock_timestamp(), key text NOT NULL, headers text NOT NULL,
+            value bytea NOT NULL, PRIMARY KEY (partition_id, "offset"));
         CREATE TABLE states (
-            topic text NOT NULL, key text NOT NULL, partition int NOT NULL, "offset" bigint NOT NULL,
-            headers jsonb NOT NULL, value text, published_at timestamptz NOT NULL DEFAULT now(),
-            PRIMARY KEY (topic, key));
-        CREATE UNIQUE INDEX states_in_order ON states (topic, partition, "offset");
+            partition_id int NOT NULL, "offset" bigint NOT NULL,
+            published_at timestamptz NOT NULL DEFAULT clock_timestamp(), key text NOT NULL, headers text NOT NULL,
+            value bytea, PRIMARY KEY (partition_id, key)
+        ) WITH (autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_threshold = 1000);
+        CREATE UNIQUE INDEX states_in_order ON states (partition_id, "offset");
+        CREATE INDEX tombstones_by_age ON states (partition_id, published_at) WHERE value IS NULL;
         CREATE TABLE offsets (
-            "group" text NOT NULL, topic text NOT NULL, partition int NOT NULL,
-            "offset" bigint NOT NULL DEFAULT 0, epoch bigint NOT NULL DEFAULT 0,
-            PRIMARY KEY ("group", topic, partition));
-        """)
-]
+            "group" text NOT NULL, topic text NOT NULL, partition int NOT NULL, "offset" bigint NOT NULL DEFAULT 0,
+            epoch bigint NOT NULL DEFAULT 0, PRIMARY KEY ("group", topic, partition)
+        ) WITH (fillfactor = 20, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000);
+        """),
+    Migration(
+        2, "functions",
+        """
+        -- The first counts[1] records are for partition to_partitions[1] of to_topics[1], and so on. Callers give the
+        -- partitions in one order, so that they cannot deadlock.
+        CREATE FUNCTION publish_events(
+            to_topics text[], to_partitions int[], counts int[], keys text[], headers_of text[], contents bytea[]
+        ) RETURNS void LANGUAGE plpgsql SET enable_seqscan = off SET enable_bitmapscan = off AS $$
+        DECLARE
+            slot record;
+            start int := 1;
+            last int;
+        BEGIN
+            FOR number IN 1..cardinality(to_topics) LOOP
+                UPDATE partitions SET next_offset = next_offset + counts[number]
+                WHERE topic = to_topics[number] AND partition = to_partitions[number]
+                RETURNING id, next_offset - counts[number] AS first INTO slot;
+                IF NOT FOUND THEN
+                    RAISE 'topic % has no partition %', to_topics[number], to_partitions[number];
+                END IF;
+                last := start + counts[number] - 1;
+                INSERT INTO events (partition_id, "offset", key, headers, value)
+                SELECT slot.id, slot.first + given.position - 1, given.key, given.headers, given.content
+                FROM unnest(keys[start:last], headers_of[start:last], contents[start:last])
+                    WITH ORDINALITY AS given (key, headers, content, position);
+                start := last + 1;
+            END LOOP;
+        END $$;
 
-/// Limits of the embedded bus.
-enum BusLimits {
-    /// Records fetched from a partition at a time; also how many a crash can have handled again.
-    static let fetchBatch = 200
-    /// Without a doorbell, partitions are looked at this often: NOTIFY may be lost with its connection.
-    static let pollInterval: Duration = .seconds(5)
-    /// How often a member looks who else is in its group.
-    static let membershipInterval: Duration = .seconds(2)
-    static let reconnectBackOffMin: Duration = .milliseconds(200)
-    static let reconnectBackOffMax: Duration = .seconds(5)
-    static let handlerBackOffMin: Duration = .milliseconds(100)
-    static let handlerBackOffMax: Duration = .seconds(10)
-    static let retentionInterval: Duration = .seconds(600)
-    static let retentionBatch = 5_000
-}
+        -- A key may occur once in a partition.
+        CREATE FUNCTION publish_states(
+            to_topics text[], to_partitions int[], counts int[], keys text[], headers_of text[], contents bytea[]
+        ) RETURNS void LANGUAGE plpgsql SET enable_seqscan = off SET enable_bitmapscan = off AS $$
+        DECLARE
+            slot record;
+            start int := 1;
+            last int;
+        BEGIN
+            FOR number IN 1..cardinality(to_topics) LOOP
+                UPDATE partitions SET next_offset = next_offset + counts[number]
+                WHERE topic = to_topics[number] AND partition = to_partitions[number]
+                RETURNING id, next_offset - counts[number] AS first INTO slot;
+                IF NOT FOUND THEN
+                    RAISE 'topic % has no partition %', to_topics[number], to_partitions[number];
+                END IF;
+                last := start + counts[number] - 1;
+                INSERT INTO states (partition_id, "offset", key, headers, value)
+                SELECT slot.id, slot.first + given.position - 1, given.key, given.headers, given.content
+                FROM unnest(keys[start:last], headers_of[start:last], contents[start:last])
+                    WITH ORDINALITY AS given (key, headers, content, position)
+                ON CONFLICT (partition_id, key) DO UPDATE SET "offset" = excluded."offset",
+                    published_at = excluded.published_at, headers = excluded.headers, value = excluded.value;
+                start := last + 1;
+            END LOOP;
+        END $$;
+
+        -- In order, until there are enough records or bytes; at least one.
+        CREATE FUNCTION read_events(of_topic text, of_partition int, since bigint, records int, bytes int)
+        RETURNS TABLE ("offset" bigint, key text, headers text, value bytea)
+        LANGUAGE plpgsql STABLE SET enable_seqscan = off SET enable_bitmapscan = off AS $$
+        #variable_conflict use_column
+        BEGIN
+            RETURN QUERY
+            SELECT "offset", key, headers, value
+            FROM (
+                SELECT page.*, sum(octet_length(headers) + coalesce(octet_length(value), 0)) OVER (
+                    ORDER BY "offset" ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS bytes_before
+                FROM (
+                    SELECT "offset", key, headers, value FROM events
+                    WHERE "offset" >= since AND partition_id = (
+                            SELECT id FROM partitions WHERE topic = of_topic AND partition = of_partition)
+                    ORDER BY "offset" LIMIT records) AS page) AS page
+            WHERE bytes_before IS NULL OR bytes_before < bytes
+            ORDER BY "offset";
+        END $$;
+
+        CREATE FUNCTION read_states(of_topic text, of_partition int, since bigint, records int, bytes int)
+        RETURNS TABLE ("offset" bigint, key text, headers text, value bytea)
+        LANGUAGE plpgsql STABLE SET enable_seqscan = off SET enable_bitmapscan = off AS $$
+        #variable_conflict use_column
+        BEGIN
+            RETURN QUERY
+            SELECT "offset", key, headers, value
+            FROM (
+                SELECT page.*, sum(octet_length(headers) + coalesce(octet_length(value), 0)) OVER (
+                    ORDER BY "offset" ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS bytes_before
+                FROM (
+                    SELECT "offset", key, headers, value FROM states
+                    WHERE "offset" >= since AND partition_id = (
+                            SELECT id FROM partitions WHERE topic = of_topic AND partition = of_partition)
+                    ORDER BY "offset" LIMIT records) AS page) AS page
+            WHERE bytes_before IS NULL OR bytes_before < bytes
+            ORDER BY "offset";
+        END $$;
+
+        -- Removes the expired records at the old end of a partition, at most batch, and returns how many it removed.
+        CREATE FUNCTION expire_events(of_topic text, of_partition int, keep interval, batch int) RETURNS bigint
+        LANGUAGE plpgsql SET enable_seqscan = off SET enable_bitmapscan = off AS $$
+        DECLARE
+            slot partitions;
+            cut bigint;
+        BEGIN
+            SELECT * INTO slot FROM partitions WHERE topic = of_topic AND partition = of_partition;
+            SELECT coalesce(
+                    min(page."offset") FILTER (WHERE page.published_at >= clock_timestamp() - keep),
+                    max(page."offset") + 1)
+                INTO cut
+                FROM (
+                    SELECT "offset", published_at FROM events
+                    WHERE partition_id = slot.id AND "offset" >= slot.oldest_offset
+                    ORDER BY "offset" LIMIT batch) AS page;
+            IF cut IS NULL OR cut <= slot.oldest_offset THEN RETURN 0; END IF;
+            DELETE FROM events
+            WHERE partition_id = slot.id AND "offset" >= slot.oldest_offset AND "offset" < cut;
+            -- Last, since publishers wait for the row.
+            UPDATE partitions SET oldest_offset = cut WHERE id = slot.id AND oldest_offset < cut;
+            RETURN cut - slot.oldest_offset;
+        END $$;
+        """),
+]

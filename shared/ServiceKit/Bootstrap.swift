@@ -54,7 +54,7 @@ public enum Bootstrap {
             let admin = AdminServer(
                 address: adminAddress, readiness: environment.readiness, registry: registry,
                 runFile: environment.runFile, logger: logger)
-            try await runGroup([admin] + services, environment, logger)
+            try await runGroup([admin, StartMemory()] + services, environment, logger)
             logger.info("stopped")
             exit(0)
         } catch let error as SettingsError {

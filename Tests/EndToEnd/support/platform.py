@@ -22,11 +22,12 @@ from slipway_local.processes import NAMES, Stack  # noqa: E402, F401
 from slipway_local.state import State  # noqa: E402
 from slipway_local.steps import StepLog  # noqa: E402
 
-from . import guard  # noqa: E402
+from . import bus, guard  # noqa: E402
 from .engine_relay import EngineRelay  # noqa: E402
 from .waiting import eventually  # noqa: E402
 
 APPS = Path(__file__).resolve().parents[1] / "apps"
+BUS = os.environ.get("SLIPWAY_E2E_BUS") or "postgres"
 DEPLOY_MAX_SECONDS = 180
 FINAL = ("succeeded", "failed", "cancelled")
 GUARD_MAX_SECONDS = 180
@@ -37,6 +38,9 @@ class Platform:
 
     def __init__(self, is_relayed: bool = False) -> None:
         os.environ.setdefault("SLIPWAY_BIN", str(CHECKOUT / ".build" / "debug"))
+        # For the stacks that tests start by themselves as well.
+        os.environ["SLIPWAY_DEMO_BUS"] = BUS
+        os.environ.pop("SLIPWAY_DEMO_KAFKA", None)
         self.folder = Path(tempfile.mkdtemp(prefix="slipway-e2e-"))
         self.folder.chmod(0o755)
         self.guard = guard.start(self.folder)
@@ -54,6 +58,7 @@ class Platform:
                 self.relay.restore()
                 self.stack.engine_path = str(self.relay.path)
             launcher.run(self.stack, StepLog())
+        self.bus = bus.attach(self)
         self.client = Client(self.stack)
         self.client.ensure_login()
 

@@ -61,17 +61,8 @@ struct AppCreate: AsyncParsableCommand {
 
     private func reference(_ session: Session) async throws -> AppReference {
         if let reference = AppReference(name) { return reference }
-        if let organisation { return AppReference(organisation: organisation, name: name) }
-        let user = try await session.client.get(RequestPath("v1", "user")).decode(User.self)
-        guard let only = user.organisations.first else {
-            throw CLIError("you belong to no organisation", hint: "Create one first: slipway org create NAME")
-        }
-        guard user.organisations.count == 1 else {
-            throw CLIError(
-                "which organisation? You belong to \(user.organisations.map(\.name).joined(separator: ", "))",
-                hint: "For example: slipway app create \(only.name)/\(name)")
-        }
-        return AppReference(organisation: only.name, name: name)
+        let owner = try await session.organisation(organisation) { "slipway app create \($0)/\(name)" }
+        return AppReference(organisation: owner, name: name)
     }
 }
 

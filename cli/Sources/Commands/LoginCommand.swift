@@ -112,6 +112,7 @@ struct WhoAmICommand: AsyncParsableCommand {
         for organisation in user.organisations {
             fields.add("Organisation", organisation.name + (organisation.role.map { " (\($0))" } ?? ""))
         }
+        if user.isOperator == true { fields.add("Operator", "of the whole installation") }
         session.console.data(fields.rendered(session.console.outputStyle))
     }
 }

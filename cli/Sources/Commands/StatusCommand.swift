@@ -39,15 +39,23 @@ enum StatusReport {
             let stage = latest.state.isFinal ? "" : latest.stage.map { ", stage \($0)" } ?? ""
             fields.add(
                 "Latest deployment", "#\(latest.number) \(latest.state.rawValue)\(stage)", latest.state.style)
-            if latest.id != status.currentDeployment?.id { fields.add("", describe(latest, now: now)) }
-            if latest.state != .succeeded, let reason = latest.reason { fields.add("Reason", reason, .red) }
+            if latest.id != status.currentDeployment?.id { fields.add("", commit(of: latest, now: now)) }
+            if latest.state != .succeeded, let reason = latest.reason {
+                for (index, line) in reason.split(whereSeparator: \.isNewline).enumerated() {
+                    fields.add(index == 0 ? "Reason" : "", String(line), .red)
+                }
+            }
         }
         return fields
     }
 
     private static func describe(_ deployment: Deployment, now: Timestamp) -> String {
+        "#\(deployment.number)  " + commit(of: deployment, now: now)
+    }
+
+    private static func commit(of deployment: Deployment, now: Timestamp) -> String {
         let parts = [
-            "#\(deployment.number)", deployment.shortCommit, deployment.message,
+            deployment.shortCommit, deployment.message,
             TimeText.age(of: deployment.finishedAt ?? deployment.createdAt, now: now),
         ]
         return parts.compactMap { $0 }.filter { !$0.isEmpty }.joined(separator: "  ")

@@ -182,7 +182,8 @@ struct VariablesChange: Sendable {
             console.next("slipway logs --deployment \(deployment.id) -f \(environment.options)")
         } else {
             // With --json the change's answer is the data; the deployment is progress.
-            try await DeploymentWatch(session: session, environment: environment).follow(deployment, asJSON: false)
+            try await DeploymentWatch(session: session, environment: environment)
+                .follow(deployment, data: asJSON ? .nothing : .url)
         }
     }
 

@@ -21,10 +21,19 @@ struct DeploymentWatch: Sendable {
                 "slipway status \(environment.options)")
             return
         }
-        try await follow(deployment, asJSON: asJSON)
+        try await follow(deployment, data: asJSON ? .outcome : .url)
     }
 
-    func follow(_ deployment: Deployment, asJSON: Bool) async throws {
+    /// What of a deployment that succeeded goes to standard output.
+    enum Output: Sendable {
+        case url
+        /// The deployment as the panel has it, in JSON; also when it fails.
+        case outcome
+        /// The command has another answer.
+        case nothing
+    }
+
+    func follow(_ deployment: Deployment, data: Output) async throws {
         console.note("Deployment #\(deployment.number) of \(environment). Ctrl-C stops watching, not the deployment.")
         let path = RequestPath.deployment(deployment.id, of: environment)
         var log = DeploymentLog()
@@ -39,24 +48,24 @@ struct DeploymentWatch: Sendable {
         }
         let document = try await session.client.get(path)
         let outcome = try document.decode(Deployment.self)
-        if asJSON { console.json(document) }
+        if data == .outcome { console.json(document) }
         // The log's last message is the outcome; the record may be a moment behind it.
         let state = log.end?.state ?? outcome.state
         let reason = log.end?.reason ?? outcome.reason
         let url = log.end?.url ?? outcome.url
         if state == .succeeded {
-            succeeded(outcome, url: url, asJSON: asJSON)
+            succeeded(outcome, url: data == .url ? url : nil)
         } else {
             throw failure(outcome, state: state, stage: outcome.stage ?? log.lastStage, reason: reason)
         }
     }
 
-    private func succeeded(_ deployment: Deployment, url: String?, asJSON: Bool) {
+    private func succeeded(_ deployment: Deployment, url: String?) {
         let time = deployment.duration.map { " in \(TimeText.length($0))" } ?? ""
         let image = deployment.imageWasReused == true ? " The image was reused: nothing was built." : ""
         console.note(
             console.errorStyle.apply(.green, "Deployment #\(deployment.number) succeeded\(time).") + image)
-        if !asJSON, let url { console.data(url) }
+        if let url { console.data(url) }
         console.next("slipway open \(environment.options)", "slipway logs -f \(environment.options)")
     }
 

@@ -29,6 +29,25 @@ struct Session: Sendable {
             remote: { await WorkingCopy(git: context.git).remoteURL(GitRemote.name) })
     }
 
+    /// The organisation that is named, or the only one the user belongs to.
+    ///
+    /// - Parameter example: a command that names the organisation `$0`, for who must choose.
+    func organisation(
+        _ option: String?, example: (String) -> String = { "--organisation \($0)" }
+    ) async throws -> String {
+        if let option { return option }
+        let user = try await client.get(RequestPath("v1", "user")).decode(User.self)
+        guard let only = user.organisations.first else {
+            throw CLIError("you belong to no organisation", hint: "Create one first: slipway org create NAME")
+        }
+        guard user.organisations.count == 1 else {
+            throw CLIError(
+                "which organisation? You belong to \(user.organisations.map(\.name).joined(separator: ", "))",
+                hint: "For example: \(example(only.name))")
+        }
+        return only.name
+    }
+
     func environment(_ options: EnvironmentOptions) async throws -> EnvironmentReference {
         EnvironmentReference(app: try await app(options.app), name: options.environment)
     }

@@ -10,6 +10,7 @@ struct User: Decodable, Sendable {
     var id: String
     var email: String
     var name: String?
+    var isOperator: Bool?
     var organisations: [Membership]
 }
 

@@ -1,12 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 import Domain
 
-/// What a live log is asked for: the first time, and after it broke off.
+/// What a live stream is asked for: the first time, and after it broke off.
 struct EventStreamRequest: Sendable {
+    enum Content: String, Sendable {
+        case log, events, records
+    }
+
     var path: RequestPath
     var query: [QueryItem] = []
     /// Used instead of `query` when the connection is taken up again and the stream gave no ids to resume from.
     var resumingQuery: [QueryItem] = []
+    var content = Content.log
+}
+
+extension EventStreamRequest.Content {
+    fileprivate var interruptionHint: String {
+        switch self {
+        case .log: "Is the panel running? What is being deployed goes on without this command: slipway status"
+        case .records: "Is the panel running?"
+        case .events: "Is the panel running? Events are kept for days: read on with --after, then the last number shown"
+        }
+    }
 }
 
 extension PanelClient {
@@ -43,6 +58,7 @@ extension PanelClient {
                             return .stop
                         }
                     }
+                    if let id = parser.lastEventID { lastID = id }
                     return .proceed
                 }
                 if isDone { return }
@@ -62,8 +78,9 @@ extension PanelClient {
             let hasHeld = hadBytes && now().since(connectedAt) >= CLILimits.usefulConnection
             guard let delay = policy.delay(after: ending, wasUseful: hadEvent || hasHeld) else {
                 throw CLIError(
-                    "the log of \(address) broke off and could not be taken up again: \(reason)",
-                    hint: "Is the panel running? What is being deployed goes on without this command: slipway status")
+                    "the \(stream.content.rawValue) of \(address) broke off and could not be taken up again: "
+                        + reason,
+                    hint: stream.content.interruptionHint)
             }
             try await pause(delay)
         }

@@ -30,6 +30,8 @@ struct EventStreamParser: Sendable {
     private var data: [UInt8] = []
     private var hasData = false
     private var id: String?
+    /// What to resume from: an id may come without an event, when events were passed over.
+    private(set) var lastEventID: String?
 
     /// - Returns: the events that `bytes` completes.
     mutating func consume(_ bytes: some Sequence<UInt8>) throws(Failure) -> [Event] {
@@ -94,6 +96,7 @@ struct EventStreamParser: Sendable {
             data.removeAll(keepingCapacity: true)
             hasData = false
         }
+        lastEventID = id
         guard hasData else { return nil }
         return Event(
             name: name.isEmpty ? "message" : name, data: String(decoding: data, as: UTF8.self), id: id)

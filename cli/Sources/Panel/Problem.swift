@@ -11,6 +11,7 @@ struct Problem: Decodable, Equatable {
 
     var title: String?
     var detail: String?
+    var instance: String?
     var errors: [FieldError]?
     var requestId: String?
 }
@@ -20,6 +21,8 @@ extension CLIError {
     init(_ response: WireResponse, from panel: PanelAddress) {
         let problem = try? JSONDecoder().decode(Problem.self, from: Data(response.body))
         let message: String
+        // A field's error that the message tells already is not told again.
+        let errors = (problem?.errors ?? []).filter { problem?.detail?.contains($0.message) != true }
         if let problem, let title = problem.title {
             message = [title, problem.detail].compactMap { $0 }.filter { !$0.isEmpty }.joined(separator: ": ")
         } else {
@@ -27,7 +30,7 @@ extension CLIError {
         }
         self.init(
             message,
-            details: (problem?.errors ?? []).map { $0.field.isEmpty ? $0.message : "\($0.field): \($0.message)" },
+            details: errors.map { $0.field.isEmpty ? $0.message : "\($0.field): \($0.message)" },
             hint: Self.hint(response, problem: problem, panel: panel))
     }
 
@@ -43,7 +46,7 @@ extension CLIError {
         case 404 where problem?.title == nil:
             return "Is this the address of a Slipway panel? Another one: slipway login --url URL"
         case 404:
-            return "See what there is: slipway app list"
+            return "See what there is: \(list(for: problem?.instance ?? ""))"
         case 429:
             let wait = response.headers["retry-after"].map { "in \($0) s" } ?? "in a while"
             return "Too many requests: try again \(wait)."
@@ -53,6 +56,16 @@ extension CLIError {
             return "The panel could not do it: try again in a while.\(reference)"
         default:
             return nil
+        }
+    }
+
+    /// The command that lists what a path of the API is about.
+    private static func list(for path: String) -> String {
+        switch path.split(separator: "/").dropFirst().first {
+        case "bus": "slipway events dead-letters list --status all"
+        case "tokens": "slipway tokens list"
+        case "organisations": "slipway org list"
+        default: "slipway app list"
         }
     }
 

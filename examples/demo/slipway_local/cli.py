@@ -43,9 +43,10 @@ class Client:
         return "created, ok"
 
     def create_user(self) -> str:
+        """The first user of a stack is its operator."""
         command = [
             str(executable("slipway-panel")), "create-user", "--email", self.email, "--organisation", self.organisation,
-            "--token-name", "local",
+            "--token-name", "local", *(["--operator"] if self.email == USER else []),
         ]
         return run(command, self.stack.environment("panel")).strip()
 

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from urllib.parse import urlencode
 
+from .bus import KAFKA
 from .cli import Client, CommandFailed
 from .http_check import request
 from .processes import Stack
@@ -126,6 +127,9 @@ Next:
 
 Logs of the services: {shown(stack.state.path('logs'))}    Remove everything: make demo-down
 """)
+    if stack.bus.kind == KAFKA:
+        say(f"Events are on Kafka at {stack.bus.address}, in topics named {stack.state.cloudspace}.*: "
+            "examples/consumers reads them.\n")
 
 
 def stack_command() -> str:

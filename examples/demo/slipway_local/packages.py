@@ -10,17 +10,20 @@ from .steps import Failure, StepLog, say
 REASONS = {
     "ca-certificates": "TLS certificates, also for the base images",
     "libpq-dev": "the Postgres client library that the services are built on",
+    "librdkafka-dev": "the Kafka client library that the services are built on",
+    "librdkafka1": "the Kafka client library",
     "zlib1g-dev": "compression, for the HTTP libraries",
-    "pkg-config": "tells the Swift build where libpq is",
+    "pkg-config": "tells the Swift build where libpq and librdkafka are",
     "openssl": "makes the sealing keys",
     "postgresql-15": "databases; only private clusters in the state folder are started",
     "docker.io": "the container engine",
     "mmdebstrap": "makes base images from Debian packages where no registry is reachable",
     "python3-pytest": "runs the end-to-end tests",
+    "python3-venv": "keeps packages from PyPI apart from the system's Python",
 }
-BUILD = ["ca-certificates", "libpq-dev", "zlib1g-dev", "pkg-config"]
-RUN = ["ca-certificates", "openssl", "postgresql-15"]
-TEST = ["python3-pytest"]
+BUILD = ["ca-certificates", "libpq-dev", "librdkafka-dev", "zlib1g-dev", "pkg-config"]
+RUN = ["ca-certificates", "openssl", "postgresql-15", "librdkafka1"]
+TEST = ["python3-pytest", "python3-venv"]
 CREATECLUSTER = Path("/etc/postgresql-common/createcluster.d/slipway.conf")
 
 

@@ -19,7 +19,7 @@ from .state import State, port_is_free
 from .steps import Failure
 
 ADMIN = "postgres"
-DATABASES = ["panel", "controller", "builder", "services", "bus"]
+DATABASES = ["panel", "controller", "builder", "services"]
 # Address ranges from which container engines number their bridges.
 BRIDGE_RANGES = ["172.16.0.0/12", "192.168.0.0/16", "10.0.0.0/8"]
 START_MAX_SECONDS = 60
@@ -86,7 +86,7 @@ class Cluster:
         # No unix socket: its path would have to be short, and everyone here connects over TCP with a password.
         settings = {
             "listen_addresses": f"'{','.join(addresses)}'", "port": str(self.port), "unix_socket_directories": "''",
-            "max_connections": "200", "shared_buffers": "64MB", "fsync": "on" if durable else "off",
+            "max_connections": "500", "shared_buffers": "64MB", "fsync": "on" if durable else "off",
             "logging_collector": "off", "log_min_messages": "warning", "log_statement": "none",
             "log_min_error_statement": "panic",
         }
@@ -164,9 +164,9 @@ class Cluster:
             "PGUSER": role, "PGDATABASE": database, "PGPASSWORD": self.state.secret(f"postgres.{self.name}.{role}"),
         }
 
-    def ensure_databases(self) -> None:
+    def ensure_databases(self, names: list[str]) -> None:
         existing = self.psql("SELECT datname FROM pg_database").split()
-        for name in DATABASES:
+        for name in names:
             secret = f"postgres.{self.name}.{name}"
             if name in existing and self.state.secret_file(secret).exists():
                 continue

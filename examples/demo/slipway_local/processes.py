@@ -7,23 +7,24 @@ Nothing watches them afterwards. `up` starts what has died and restarts what was
 import http.client
 import json
 import os
-import signal
 import subprocess
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from . import recorded
+from .bus import Bus
 from .postgres import Cluster
-from .process_identity import is_running, start_ticks
+from .recorded import Recorded
 from .state import CHECKOUT, State
 from .steps import Failure
 
 NAMES = ["panel", "controller", "builder", "services", "runner", "ingress"]
+# Settings that are as they are in the environment of whoever starts the stack.
+PASSED_ON = ["LOG_LEVEL", "CONTROLLER_USAGE_INTERVAL"]
 READY_MAX_SECONDS = 60
 # A little more than a process takes at most to shut down gracefully and then forcibly.
 STOP_MAX_SECONDS = 40
-# From the last sign of life until the exit code is there.
-REAP_MAX_SECONDS = 5
 
 
 def folder() -> Path:
@@ -49,7 +50,8 @@ class Stack:
         # Where builder and runner find the engine: whoever puts something in between names it here.
         self.engine_path = engine_socket
         self.gateway = gateway
-        self.children: dict[str, subprocess.Popen] = {}
+        self.bus = Bus(state, self.platform)
+        self.processes = {name: Recorded(f"slipway-{name}", state.path(f"run/{name}.started")) for name in NAMES}
 
     @property
     def panel_url(self) -> str:
@@ -62,13 +64,13 @@ class Stack:
     def settings(self, name: str) -> dict[str, str]:
         """Secrets are named by file, so that no process list and no child's environment shows them."""
         state = self.state
-        bus = self.secret_url("bus")
+        state.write_secret("url.bus", self.bus.url())
+        bus = str(state.secret_file("url.bus"))
         common = {
             "CLOUDSPACE": state.cloudspace, "BUS_URL_FILE": bus, "RUN_FILE": str(self.run_file(name)),
             "ADMIN_LISTEN": "127.0.0.1:0",
         }
-        if "SLIPWAY_LOG_LEVEL" in os.environ:
-            common["LOG_LEVEL"] = os.environ["SLIPWAY_LOG_LEVEL"]
+        common |= {key: os.environ[f"SLIPWAY_{key}"] for key in PASSED_ON if f"SLIPWAY_{key}" in os.environ}
         controller_key = state.secret("controller.public")
         builder_key = state.secret("builder.public")
         own = {
@@ -101,7 +103,7 @@ class Stack:
                 "INGRESS_LISTEN": f"127.0.0.1:{self.ingress_port}", "INGRESS_STATE": str(state.path("ingress")),
             },
         }
-        return {f"SLIPWAY_{key}": value for key, value in (common | own[name]()).items()}
+        return {f"SLIPWAY_{key}": value for key, value in (common | own[name]()).items()} | self.bus.settings(name)
 
     def secret_url(self, role: str, cluster: Cluster | None = None) -> str:
         cluster = cluster or self.platform
@@ -121,14 +123,7 @@ class Stack:
         return self.state.path(f"logs/{name}.log")
 
     def record(self, name: str) -> dict | None:
-        """What was written down when the process was started, if that process is still running."""
-        try:
-            record = json.loads(self.state.path(f"run/{name}.started").read_text())
-        except (FileNotFoundError, ValueError):
-            return None
-        if name in self.children:
-            self.children[name].poll()
-        return record if is_running(record["pid"], record["ticks"]) else None
+        return self.processes[name].record()
 
     def is_current(self, name: str) -> bool:
         """Running, from the executable as it is now, with the settings as they are now."""
@@ -141,14 +136,9 @@ class Stack:
 
     def start(self, name: str, changes: dict[str, str] | None = None) -> subprocess.Popen:
         self.run_file(name).unlink(missing_ok=True)
-        with open(self.log_file(name), "ab") as log:
-            child = subprocess.Popen(
-                [str(executable(f"slipway-{name}"))], env=self.environment(name, changes), cwd=self.state.root,
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
-        self.children[name] = child
-        record = {"pid": child.pid, "ticks": start_ticks(child.pid), "made": self.made(name)}
-        self.state.path(f"run/{name}.started").write_text(json.dumps(record))
-        return child
+        return self.processes[name].launch(
+            [str(executable(f"slipway-{name}"))], self.log_file(name), self.made(name),
+            env=self.environment(name, changes), cwd=self.state.root)
 
     def ports(self, name: str) -> dict | None:
         """Where the running process listens, once it says so."""
@@ -208,25 +198,13 @@ class Stack:
 
     def kill(self, name: str) -> None:
         """SIGKILL, and gone when this returns."""
-        self.end([name], ((signal.SIGKILL, 10),))
+        recorded.kill([self.processes[name]])
 
     def stop(self, names: list[str] | None = None) -> dict[str, int | None]:
         """Asks all to shut down at once, kills those that do not; exit codes of those that this process started."""
-        return self.end(names or NAMES, ((signal.SIGTERM, STOP_MAX_SECONDS), (signal.SIGKILL, 10)))
-
-    def end(self, names: list[str], signals: tuple) -> dict[str, int | None]:
-        for number, seconds in signals:
-            for name in names:
-                record = self.record(name)
-                if record:
-                    os.kill(record["pid"], number)
-            deadline = time.monotonic() + seconds
-            while any(self.record(name) for name in names) and time.monotonic() < deadline:
-                time.sleep(0.02)
-        stuck = [name for name in names if self.record(name)]
-        if stuck:
-            raise Failure(f"slipway-{', slipway-'.join(stuck)} cannot be ended", "see `ps`, and restart the machine")
-        return {name: self.children[name].wait(REAP_MAX_SECONDS) if name in self.children else None for name in names}
+        processes = [self.processes[name] for name in names or NAMES]
+        recorded.stop(processes, STOP_MAX_SECONDS)
+        return {name: self.processes[name].exit_code() for name in names or NAMES}
 
 
 @dataclass

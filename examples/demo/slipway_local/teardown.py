@@ -18,8 +18,12 @@ def down(state: State, log: StepLog) -> None:
         say(f"Nothing to remove: {state.root} holds no stack.")
         return
     socket = state.data.get("engine")
+    stack = Stack(state, socket or "", "127.0.0.1")
     with log.step("stopping the six processes"):
-        Stack(state, socket or "", "127.0.0.1").stop()
+        stack.stop()
+    left = stack.bus.stop()
+    if left:
+        say(left)
     engine = Engine(socket) if socket else None
     if engine and not engine.answers():
         say(f"The container engine at {socket} does not answer: what this stack has there stays there.")

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import CoreMetrics
 import Domain
+import EventBus
 import Events
 import Logging
-import Messaging
 import Postgres
 import ServiceLifecycle
 

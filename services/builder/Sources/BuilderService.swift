@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Buses
 import Domain
 import EngineClient
 import EventBus
@@ -6,7 +7,6 @@ import Events
 import Logging
 import Messaging
 import Postgres
-import PostgresEventBus
 import Secrets
 import ServiceKit
 import ServiceLifecycle
@@ -19,8 +19,8 @@ public enum BuilderService {
         _ settings: inout Settings, _ environment: ServiceEnvironment
     ) async throws -> [any Service] {
         let databaseURL = settings.string("database.url", isSecret: true, expected: "a postgres:// URL")
-        let busURL = settings.string("bus.url", isSecret: true, expected: "a postgres:// URL")
         let cloudspace = settings.string("cloudspace", default: "local")
+        let bus = Buses.make(&settings, environment)
         let key = settings.value("builder.private.key", isSecret: true, expected: "32 bytes in base64") {
             try? PrivateSealingKey(base64: $0)
         }
@@ -30,15 +30,12 @@ public enum BuilderService {
         let timeout = settings.int("builder.timeout", default: 1_800, in: BuilderLimits.timeoutSeconds)
         let network = settings.optionalString("builder.network")
         try settings.check()
-        guard let key else { return [] }
+        guard let key, let bus else { return [] }
 
         let logger = environment.logger
         let folder = try WorkFolder(work)
         let pool = PostgresPool(.init(url: databaseURL, name: environment.name))
-        let busPool = PostgresPool(.init(url: busURL, name: environment.name + "-bus"))
-        let bus = PostgresEventBus(pool: busPool, prefix: cloudspace, logger: logger)
         try await pool.migrate(builderMigrations)
-        try await bus.prepare()
         let outbox = Outbox(pool: pool, bus: bus, source: source, logger: logger)
         let store = BuildStore(pool: pool, outbox: outbox, worker: folder.worker)
         try await store.recover()
@@ -56,10 +53,9 @@ public enum BuilderService {
             store: store, image: image, concurrency: concurrency, timeout: .seconds(timeout), signal: signal,
             logger: logger)
         environment.readiness.require("database") { await pool.problem() }
-        environment.readiness.require("bus") { await bus.isReachable() ? nil : "not reachable" }
         environment.readiness.require("engine") { await Self.problem(of: engine) }
         return [
-            EngineConnections(engine: engine), pool, busPool, bus, outbox, InboxPurge(pool: pool, logger: logger),
+            EngineConnections(engine: engine), pool, bus, outbox, InboxPurge(pool: pool, logger: logger),
             worker, consumer,
         ]
     }

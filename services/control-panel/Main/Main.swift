@@ -9,7 +9,8 @@ import ServiceKit
 struct Panel: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "slipway-panel", abstract: "The control panel of Slipway.",
-        subcommands: [Serve.self, CreateUserCommand.self, PreReceiveCommand.self], defaultSubcommand: Serve.self)
+        subcommands: [Serve.self, CreateUserCommand.self, PreReceiveCommand.self, CatalogueCommand.self],
+        defaultSubcommand: Serve.self)
 }
 
 struct Serve: AsyncParsableCommand {
@@ -42,10 +43,15 @@ struct CreateUserCommand: AsyncParsableCommand {
     @Option(help: "What the token is called in the list of tokens.")
     var tokenName: String = "created on the server"
 
+    @Flag(
+        name: .customLong("operator"),
+        help: "Make the user an operator of the installation, who sees its event bus and its dead letters.")
+    var isOperator = false
+
     func run() async throws {
         do {
             let token = try await CreateUser.run(
-                email: email, organisation: organisation, tokenName: tokenName,
+                email: email, organisation: organisation, tokenName: tokenName, isOperator: isOperator,
                 environment: ProcessInfo.processInfo.environment)
             print(token)
         } catch {

@@ -55,6 +55,40 @@ enum PanelLimits {
     static let listDefault = 20
     static let messageCharactersMax = 200
 
+    // MARK: Feed
+
+    /// The bus keeps most events as long.
+    static let feedKept: Duration = .seconds(7 * 86_400)
+    static let feedEventsPerOrganisationMax = 100_000
+    static let feedPageDefault = 100
+    static let feedPageMax = 1_000
+    /// What a page holds in memory, unless its first event alone is larger.
+    static let feedPageBytesMax = 256 << 10
+    /// In each panel process.
+    static let feedStreamsPerOrganisationMax = 20
+    static let feedWakeUpsMax = 1_000
+    /// Events of an environment may come after its removal, at most as old as the bus keeps them.
+    static let removedEnvironmentsKept: Duration = .seconds(30 * 86_400)
+    static let feedTypesMax = 50
+    /// A client that takes longer for what it is sent is told so and cut off, and after `streamWriteMax` just cut off.
+    static let streamWriteSlow: Duration = .seconds(10)
+    static let streamWriteMax: Duration = .seconds(30)
+
+    // MARK: Bus
+
+    static let busAnswerMax: Duration = .seconds(10)
+    /// Of a record's value, and of its headers together, in a line of the tail.
+    static let tailValueBytesMax = 16 << 10
+    static let tailHeadersBytesMax = 8 << 10
+    /// Lines that wait for a client of the tail.
+    static let tailBufferMax = 200
+    static let deadLettersDefault = 50
+    static let deadLettersPageMax = 200
+    static let deadLettersKept: Duration = .seconds(30 * 86_400)
+    static let deadLettersMax = 10_000
+    static let deadLetterTextBytesMax = 8 << 10
+    static let purgeBatch = 5_000
+
     // MARK: Git
 
     /// `receive.maxInputSize`: one push.
@@ -74,6 +108,4 @@ enum PanelLimits {
     // MARK: Upkeep
 
     static let upkeepInterval: Duration = .seconds(600)
-    static let busRetryMin: Duration = .milliseconds(200)
-    static let busRetryMax: Duration = .seconds(5)
 }

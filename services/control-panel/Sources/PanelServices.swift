@@ -12,6 +12,7 @@ struct PanelServices: Sendable {
     let configuration: PanelConfiguration
     let pool: PostgresPool
     let outbox: Outbox
+    let bus: any EventBus
     let logger: Logger
     let repositories: Repositories
     let accounts: AccountStore
@@ -22,14 +23,20 @@ struct PanelServices: Sendable {
     let deployments: Deployments
     let pushes: PushedBranches
     let upkeep: Upkeep
+    let feed: FeedStore
+    let deadLetters: DeadLetterStore
+    let feedWakeUps = FeedWakeUps()
     let notifier = StreamNotifier()
     let streams = Slots(PanelLimits.streamsMax)
     let processes = Slots(PanelLimits.gitProcessesMax)
 
-    init(configuration: PanelConfiguration, pool: PostgresPool, outbox: Outbox, logger: Logger) {
+    init(
+        configuration: PanelConfiguration, pool: PostgresPool, outbox: Outbox, bus: any EventBus, logger: Logger
+    ) {
         self.configuration = configuration
         self.pool = pool
         self.outbox = outbox
+        self.bus = bus
         self.logger = logger
         repositories = Repositories(root: configuration.repositories)
         accounts = AccountStore(pool: pool)
@@ -41,16 +48,22 @@ struct PanelServices: Sendable {
             configuration: configuration, outbox: outbox, repositories: repositories, variables: variables)
         pushes = PushedBranches(
             pool: pool, apps: apps, repositories: repositories, deployments: deployments, outbox: outbox)
-        upkeep = Upkeep(pool: pool, repositories: repositories, logger: logger)
+        feed = FeedStore(pool: pool)
+        deadLetters = DeadLetterStore(pool: pool, outbox: outbox)
+        upkeep = Upkeep(
+            pool: pool, repositories: repositories, feed: feed, deadLetters: deadLetters, logger: logger)
     }
 
     var missedPushes: MissedPushes { MissedPushes(apps: apps, pushes: pushes, logger: logger) }
 
-    func consumer(bus: any EventBus) -> EventConsumer {
+    func consumer() -> EventConsumer {
         EventConsumer(
             bus: bus, pool: pool, outbox: outbox, group: PanelEvents.group, topics: PanelEvents.topics,
-            handlers: PanelEvents.handlers(), logger: logger,
-            afterCommit: { [notifier] record in notifier.raise(record.key) })
+            handlers: PanelEvents.handlers(wakeUps: feedWakeUps), logger: logger,
+            afterCommit: { [notifier, feedWakeUps] record in
+                notifier.raise(record.key)
+                if let organisation = feedWakeUps.take(record.eventID) { notifier.raise(organisation.rawValue) }
+            })
     }
 
     func router() -> Router<PanelContext> {
@@ -66,6 +79,9 @@ struct PanelServices: Sendable {
             deployments: DeploymentRoutes(
                 deployments: deployments, store: store, outbox: outbox, idempotency: idempotency),
             logs: LogRoutes(store: store, logs: logs, notifier: notifier, streams: streams),
+            feed: FeedRoutes(feed: feed, notifier: notifier, streams: streams),
+            bus: BusRoutes(bus: bus, streams: streams),
+            deadLetters: DeadLetterRoutes(letters: deadLetters, outbox: outbox, idempotency: idempotency),
             git: GitRoutes(
                 access: GitAccess(pool: pool, accounts: accounts, cloneTokens: configuration.cloneTokens),
                 backend: backend, repositories: repositories,

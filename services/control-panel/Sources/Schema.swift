@@ -76,4 +76,29 @@ let panelMigrations: [Migration] = [
             at timestamptz NOT NULL, instance text, source text NOT NULL, text text NOT NULL,
             PRIMARY KEY (environment, sequence));
         """),
+    Migration(
+        5, "events",
+        """
+        ALTER TABLE users ADD COLUMN is_operator boolean NOT NULL DEFAULT false;
+        CREATE TABLE feed_heads (
+            organisation text PRIMARY KEY REFERENCES organisations ON DELETE CASCADE, sequence bigint NOT NULL);
+        CREATE TABLE feed (
+            organisation text NOT NULL REFERENCES feed_heads ON DELETE CASCADE, sequence bigint NOT NULL,
+            type text NOT NULL, bytes int NOT NULL, event json NOT NULL, recorded_at timestamptz NOT NULL DEFAULT now(),
+            PRIMARY KEY (organisation, sequence));
+        CREATE INDEX feed_by_age ON feed (organisation, recorded_at);
+        CREATE TABLE removed_environments (
+            id text PRIMARY KEY, organisation text NOT NULL REFERENCES organisations ON DELETE CASCADE,
+            removed_at timestamptz NOT NULL DEFAULT now());
+        CREATE TABLE dead_letters (
+            id text PRIMARY KEY, consumer text NOT NULL, topic text NOT NULL, partition int NOT NULL,
+            "offset" bigint NOT NULL, record_key text NOT NULL, event_id text, type text, cause text NOT NULL,
+            value_omitted boolean NOT NULL, letter json NOT NULL, parked_at timestamptz NOT NULL,
+            status text NOT NULL DEFAULT 'parked' CHECK (status IN ('parked', 'replayed', 'discarded')),
+            decided_at timestamptz, decided_by text REFERENCES users ON DELETE SET NULL);
+        CREATE INDEX dead_letters_by_age ON dead_letters (parked_at);
+        CREATE VIEW dead_letter_details AS
+            SELECT dead_letters.*, users.email AS decided_by_email FROM dead_letters
+            LEFT JOIN users ON users.id = dead_letters.decided_by;
+        """),
 ]

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Domain
+import Events
 import Logging
 import Postgres
 import ServiceLifecycle
@@ -8,6 +9,8 @@ import ServiceLifecycle
 struct Upkeep: Service {
     let pool: PostgresPool
     let repositories: Repositories
+    let feed: FeedStore
+    let deadLetters: DeadLetterStore
     let logger: Logger
 
     func run() async throws {
@@ -15,6 +18,8 @@ struct Upkeep: Service {
             while !Task.isCancelled {
                 await attempt("removing repositories") { try await removeRepositories() }
                 await attempt("forgetting idempotency keys") { try await forgetIdempotencyKeys() }
+                await attempt("purging feeds") { try await feed.purge(now: .now()) }
+                await attempt("purging dead letters") { try await purgeDeadLetters() }
                 try? await Task.sleep(for: PanelLimits.upkeepInterval)
             }
         }
@@ -40,6 +45,15 @@ struct Upkeep: Service {
         }
     }
 
+    private func purgeDeadLetters() async throws {
+        let undecided = try await deadLetters.purge(now: .now())
+        if undecided > 0 {
+            logger.error(
+                "dead letters were removed that nobody had decided on, because there are too many",
+                metadata: ["count": "\(undecided)", "kept": "\(PanelLimits.deadLettersMax)"])
+        }
+    }
+
     func forgetIdempotencyKeys() async throws {
         let oldest = Timestamp.now().advanced(by: .zero - PanelLimits.idempotencyKept)
         try await pool.query("DELETE FROM idempotency_keys WHERE created_at < \(oldest)")
@@ -56,7 +70,10 @@ struct MissedPushes: Service {
         await cancelWhenGracefulShutdown {
             do {
                 for app in try await apps.allApps() where !Task.isCancelled {
-                    let outcomes = try await pushes.deploy(app: app, by: nil, logger: logger)
+                    // The push's own trace ended with its request.
+                    let outcomes = try await TraceContext.$current.withValue(.root()) {
+                        try await pushes.deploy(app: app, by: nil, logger: logger)
+                    }
                     for (environment, outcome) in outcomes {
                         // The reason quotes the manifest, which is not for the log.
                         let isDeployed = if case .deploying = outcome { true } else { false }

@@ -24,6 +24,8 @@ enum ControllerLimits {
     static let resyncInterval: Duration = .seconds(10)
     /// A longer gap in the controller's own sign of life is time that no deadline counts.
     static let absenceMin: Duration = .seconds(20)
+    /// Environments whose usage is recorded at a time; the others follow at the next look.
+    static let usageBatch = 1_000
     /// Environments advanced at once.
     static let concurrency = 4
     static let reasonBytesMax = 8 << 10

@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
+import Buses
 import Domain
 import EventBus
 import Events
 import FoundationEssentials
 import Glibc
 import Logging
-import Messaging
-import Postgres
-import PostgresEventBus
 import ServiceKit
 import ServiceLifecycle
 
@@ -26,18 +24,15 @@ public enum IngressService {
             "ingress.loops", default: min(ProcessInfo.processInfo.activeProcessorCount, loopsDefaultMax),
             in: 1...loopsMax)
         let logsRequests = settings.bool("ingress.access.log", default: true)
-        let busURL = settings.string("bus.url", isSecret: true, expected: "a postgres:// URL")
-        let cloudspace = settings.string("cloudspace", default: "local")
+        let bus = Buses.make(&settings, environment, connectionsMax: 4, isNeededForReadiness: false)
         try settings.check()
+        guard let bus else { return [] }
 
         let logger = environment.logger
         let node = try NodeIdentity.loadOrCreate(in: directory)
         let book = RouteBook()
         let snapshotPath = RouteSnapshot.path(in: directory)
         loadSnapshot(snapshotPath, into: book, logger)
-
-        let pool = PostgresPool(.init(url: busURL, name: environment.name + "-bus", connectionsMax: 4))
-        let bus = PostgresEventBus(pool: pool, prefix: cloudspace, logger: logger)
 
         let served = ServedGeneration()
         let news = Signal()
@@ -52,7 +47,7 @@ public enum IngressService {
         readiness.expect("listener")
         readiness.expect("routes")
         return [
-            pool, bus, loops,
+            bus, loops,
             Reporter(journals: loops.journals, news: news, sink: logsRequests ? accessLog : nil),
             RouteAnnouncer(
                 node: node, bus: bus, served: served, draining: { try await loops.draining() }, logger: logger),

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import AsyncHTTPClient
+import Buses
 import EngineClient
 import FoundationEssentials
 import Logging
-import Postgres
-import PostgresEventBus
 import ServiceKit
 import ServiceLifecycle
 
@@ -16,19 +15,18 @@ public enum RunnerAgentService {
         _ settings: inout Settings, _ environment: ServiceEnvironment
     ) async throws -> [any Service] {
         let cloudspace = settings.string("cloudspace", default: "local")
-        let busURL = settings.string("bus.url", isSecret: true, expected: "a postgres:// URL")
+        let bus = Buses.make(&settings, environment, connectionsMax: 4)
         let socket = settings.string("engine.socket", default: "/var/run/docker.sock")
         let folder = settings.string("runner.state", expected: "a folder that only this agent uses")
         let address = settings.string("runner.address", default: "127.0.0.1", expected: "an IP address of this host")
         let name = settings.string("runner.name", default: ProcessInfo.processInfo.hostName)
         try settings.check()
+        guard let bus else { return [] }
 
         let logger = environment.logger
         let identity = try HostIdentity.load(from: folder)
         let ownership = Ownership(cloudspace: cloudspace, host: identity.host)
         let store = try AgentStore(path: folder + "/state.json", logger: logger)
-        let pool = PostgresPool(.init(url: busURL, name: environment.name, connectionsMax: 4))
-        let bus = PostgresEventBus(pool: pool, prefix: cloudspace, logger: logger)
         let outlet = try LogOutlet(bus: bus, source: source, path: folder + "/log-positions.json", logger: logger)
         let publisher = ObservedPublisher(bus: bus, logger: logger)
 
@@ -56,9 +54,8 @@ public enum RunnerAgentService {
             logger: logger)
 
         environment.readiness.require("engine") { status.problem }
-        environment.readiness.require("bus") { await bus.isReachable() ? nil : "not reachable" }
         return [
-            Connections(engine: engine, probes: probeClient), pool, bus, publisher, store, shipper,
+            Connections(engine: engine, probes: probeClient), bus, publisher, store, shipper,
             Reconciler(queue: queue, worker: worker), watch, follower, heartbeat,
         ]
     }

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
+import Buses
 import Domain
 import EventBus
 import Events
 import Logging
 import Messaging
 import Postgres
-import PostgresEventBus
 import Secrets
 import ServiceKit
 import ServiceLifecycle
@@ -18,8 +18,7 @@ public enum ServicesAPIService {
         _ settings: inout Settings, _ environment: ServiceEnvironment
     ) async throws -> [any Service] {
         let databaseURL = settings.string("database.url", isSecret: true, expected: "a postgres:// URL")
-        let busURL = settings.string("bus.url", isSecret: true, expected: "a postgres:// URL")
-        let cloudspace = settings.string("cloudspace", default: "local")
+        let bus = Buses.make(&settings, environment)
         let controller = settings.value("controller.public.key", expected: "32 bytes in base64") {
             try? PublicSealingKey(base64: $0)
         }
@@ -30,14 +29,11 @@ public enum ServicesAPIService {
             "services.postgres.address", expected: "host:port at which apps reach the server, such as 10.0.0.5:5432"
         ) { ListenAddress($0).flatMap { $0.port > 0 ? $0 : nil } }
         try settings.check()
-        guard let controller, let address else { return [] }
+        guard let controller, let address, let bus else { return [] }
 
         let logger = environment.logger
         let pool = PostgresPool(.init(url: databaseURL, name: environment.name))
-        let busPool = PostgresPool(.init(url: busURL, name: environment.name + "-bus"))
-        let bus = PostgresEventBus(pool: busPool, prefix: cloudspace, logger: logger)
         try await pool.migrate(servicesMigrations)
-        try await bus.prepare()
         let outbox = Outbox(pool: pool, bus: bus, source: source, logger: logger)
         let signal = Signal()
         let consumer = EventConsumer(
@@ -47,7 +43,6 @@ public enum ServicesAPIService {
             store: ServiceStore(pool: pool, outbox: outbox), serverURL: serverURL, host: address.host,
             port: address.port, controller: controller, signal: signal, logger: logger)
         environment.readiness.require("database") { await pool.problem() }
-        environment.readiness.require("bus") { await bus.isReachable() ? nil : "not reachable" }
-        return [pool, busPool, bus, outbox, InboxPurge(pool: pool, logger: logger), provisioner, consumer]
+        return [pool, bus, outbox, InboxPurge(pool: pool, logger: logger), provisioner, consumer]
     }
 }

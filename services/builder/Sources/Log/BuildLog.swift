@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Domain
+import EventBus
 import Events
-import Messaging
 import Synchronization
 
 /// The lines of one build between whoever writes them and the bus. Bounded: writing never waits.

@@ -21,7 +21,7 @@ struct AccountRoutes: Sendable {
         let user = call.user
         return try Answer.json(
             UserAnswer(
-                id: user.id, email: user.email, name: user.name,
+                id: user.id, email: user.email, name: user.name, isOperator: user.isOperator,
                 organisations: try await accounts.memberships(of: user.id)))
     }
 

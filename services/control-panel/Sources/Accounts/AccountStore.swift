@@ -17,7 +17,8 @@ struct AccountStore: Sendable {
     func holder(of secret: TokenSecret, now: Timestamp) async throws -> TokenFinding {
         let rows = try await pool.query(
             """
-            SELECT tokens.id AS token, tokens.expires_at, tokens.last_used_at, users.id, users.email, users.name
+            SELECT tokens.id AS token, tokens.expires_at, tokens.last_used_at, users.id, users.email, users.name,
+                users.is_operator
             FROM tokens JOIN users ON users.id = tokens.user_id WHERE tokens.hash = \(Bytea(secret.hash))
             """)
         guard let row = rows.first else { return .unknown }
@@ -26,7 +27,10 @@ struct AccountStore: Sendable {
         if lastUse.map({ now.since($0) > PanelLimits.tokenUseRecordedEvery }) ?? true {
             try await pool.query("UPDATE tokens SET last_used_at = \(now) WHERE id = \(row.string("token"))")
         }
-        return .user(User(id: try row.id("id"), email: try row.string("email"), name: try row.string("name")))
+        return .user(
+            User(
+                id: try row.id("id"), email: try row.string("email"), name: try row.string("name"),
+                isOperator: try row.bool("is_operator")))
     }
 
     func memberships(of user: UserID) async throws -> [UserAnswer.Membership] {
@@ -110,8 +114,10 @@ struct AccountStore: Sendable {
     // MARK: First user
 
     /// Creates user and organisation where they are missing, makes the user its owner where it is not a member, and
-    /// gives a new token.
-    func createUser(email: String, organisation: String, tokenName: String) async throws -> TokenSecret {
+    /// gives a new token. A user who is an operator stays one.
+    func createUser(
+        email: String, organisation: String, tokenName: String, isOperator: Bool = false
+    ) async throws -> TokenSecret {
         let secret = TokenSecret.generate()
         try await pool.withTransaction { transaction in
             let name = String(email.prefix { $0 != "@" })
@@ -127,6 +133,9 @@ struct AccountStore: Sendable {
                 """)
             let rows = try await transaction.query("SELECT id FROM users WHERE lower(email) = lower(\(email))")
             guard let user: UserID = try rows.first?.id("id") else { throw Problem.internalError() }
+            if isOperator {
+                try await transaction.query("UPDATE users SET is_operator = true WHERE id = \(user)")
+            }
             try await transaction.query(
                 """
                 INSERT INTO memberships (user_id, organisation, role)

@@ -13,8 +13,11 @@ public enum CreateUser {
     /// Creates user and organisation where they are missing and returns the text of a new token.
     ///
     /// Works beside a running panel and before its first start.
+    ///
+    /// - Parameter isOperator: makes the user an operator of the installation; `false` leaves the user as it is.
     public static func run(
-        email: String, organisation: String, tokenName: String, environment: [String: String]
+        email: String, organisation: String, tokenName: String, isOperator: Bool = false,
+        environment: [String: String]
     ) async throws -> String {
         guard isEmail(email) else { throw Refusal(description: "--email \"\(email)\" is not an e-mail address") }
         guard Slug.isValid(organisation) else {
@@ -31,7 +34,7 @@ public enum CreateUser {
         do {
             try await pool.migrate(panelMigrations)
             let secret = try await AccountStore(pool: pool).createUser(
-                email: email, organisation: organisation, tokenName: tokenName)
+                email: email, organisation: organisation, tokenName: tokenName, isOperator: isOperator)
             result = .success(secret.text)
         } catch {
             result = .failure(error)

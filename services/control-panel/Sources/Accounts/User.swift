@@ -6,6 +6,8 @@ struct User: Sendable, Hashable {
     let id: UserID
     let email: String
     let name: String
+    /// May look into the installation as a whole: its bus and its dead letters.
+    let isOperator: Bool
 }
 
 struct Organisation: Sendable, Hashable {
@@ -43,6 +45,7 @@ struct UserAnswer: Encodable, Sendable {
     var id: UserID
     var email: String
     var name: String
+    var isOperator: Bool
     var organisations: [Membership]
 }
 

@@ -73,6 +73,7 @@ struct AppStore: Sendable {
         try await pool.withTransaction { transaction in
             let environments = try await transaction.query(
                 "SELECT id FROM environments WHERE app = \(app.id) ORDER BY id FOR UPDATE")
+            try await Self.remember(try environments.map { try $0.string("id") }, in: transaction)
             for row in environments {
                 try await outbox.appendTombstone(EnvironmentDesired.self, key: row.string("id"), in: transaction)
             }
@@ -129,6 +130,7 @@ struct AppStore: Sendable {
     /// Removes the environment; the tombstone makes the controller take down what runs.
     func deleteEnvironment(_ environment: EnvironmentID) async throws {
         try await pool.withTransaction { transaction in
+            try await Self.remember([environment.rawValue], in: transaction)
             let rows = try await transaction.query(
                 "DELETE FROM environments WHERE id = \(environment) RETURNING id")
             guard !rows.isEmpty else { return }
@@ -136,5 +138,15 @@ struct AppStore: Sendable {
                 EnvironmentDesired.self, key: environment.rawValue, in: transaction)
         }
         outbox.wake()
+    }
+
+    /// Notes whose the environments were: some of their events come after their removal.
+    private static func remember(_ environments: [String], in transaction: PostgresConnection) async throws {
+        try await transaction.query(
+            """
+            INSERT INTO removed_environments (id, organisation)
+            SELECT environments.id, apps.organisation FROM environments JOIN apps ON apps.id = environments.app
+            WHERE environments.id = ANY(\(environments)) ON CONFLICT DO NOTHING
+            """)
     }
 }

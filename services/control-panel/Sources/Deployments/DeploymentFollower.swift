@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Domain
-import Messaging
+import EventBus
 import ServiceLifecycle
 
 /// Reads a deployment's log as it grows, to its end. Used by event streams and by pushes alike.

@@ -7,21 +7,28 @@ import Postgres
 /// What the panel learns from the other services.
 enum PanelEvents {
     static let group = "panel"
-    static let topics: [Topic] = [.deployments, .telemetryLogs]
+    static let topics: [Topic] = [.deployments, .builds, .usage, .telemetryLogs, .deadLetters]
 
-    static func handlers() -> EventHandlers {
+    static func handlers(wakeUps: FeedWakeUps) -> EventHandlers {
         var handlers = EventHandlers()
-        handlers.on(DeploymentProgressed.self) { event, transaction in
-            try await progressed(event.data, at: event.time, in: transaction)
-        }
-        handlers.on(DeploymentSucceeded.self) { event, transaction in
-            try await succeeded(event.data, at: event.time, in: transaction)
-        }
-        handlers.on(DeploymentFailed.self) { event, transaction in
-            try await failed(event.data, at: event.time, in: transaction)
-        }
+        for payload in FeedPayloads.all { feed(payload, wakeUps, in: &handlers) }
         handlers.on(LogLines.self) { event, transaction in try await logged(event.data, in: transaction) }
+        handlers.on(DeadLetter.self) { event, transaction in
+            try await DeadLetterStore.park(event, in: transaction)
+        }
         return handlers
+    }
+
+    /// The event's own effect, and its place in the feed of its organisation.
+    private static func feed<Payload: FeedPayload>(
+        _: Payload.Type, _ wakeUps: FeedWakeUps, in handlers: inout EventHandlers
+    ) {
+        handlers.on(Payload.self) { event, transaction in
+            try await event.data.apply(at: event.time, in: transaction)
+            if let organisation = try await FeedStore.append(event, in: transaction) {
+                wakeUps.note(event.id, of: organisation)
+            }
+        }
     }
 
     static func progressed(
@@ -71,11 +78,11 @@ enum PanelEvents {
 
     static func logged(_ data: LogLines, in transaction: PostgresConnection) async throws {
         let lines = data.lines.map { (at: $0.at, text: $0.text) }
-        switch (data.source, data.deployment) {
+        switch (data.source.known, data.deployment) {
         case (.build, let deployment?), (.release, let deployment?):
             try await LogStore.append(
                 lines, dropped: data.dropped, stage: data.source.rawValue, to: deployment, in: transaction)
-        case (.app, _), (.build, nil), (.release, nil):
+        default:
             try await LogStore.append(
                 lines, dropped: data.dropped, instance: data.instance, source: data.source.rawValue,
                 to: data.environment, in: transaction)

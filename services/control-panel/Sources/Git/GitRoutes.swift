@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Domain
+import Events
 import HTTPTypes
 import Hummingbird
 import Logging
@@ -94,10 +95,14 @@ struct GitRoutes: Sendable {
             throw GitRefusal(status: .unsupportedMediaType, text: "A push is not sent compressed.")
         }
         let logger = context.logger
+        // The body is written after the request's handling has returned, and with it the binding of its trace.
+        let trace = TraceContext.current
         return Response(
             status: .ok, headers: Self.headers(type: "application/x-git-receive-pack-result"),
             body: ResponseBody { writer in
-                try await push.run(exchange, request.body, by: grant.user, slot: slot, logger: logger, to: &writer)
+                try await TraceContext.$current.withValue(trace) {
+                    try await push.run(exchange, request.body, by: grant.user, slot: slot, logger: logger, to: &writer)
+                }
             })
     }
 

@@ -18,10 +18,7 @@ struct Endpoints {
         group.on(path, method: method) { [pool] request, context in
             try await withDeadline(PanelLimits.answerMax, orThrow: Problem.tooSlow) {
                 let scope = try await S.find(context.parameters, for: context.user, in: pool)
-                guard permission.isGranted(to: scope.role) else {
-                    throw Problem.forbidden(
-                        permission, role: scope.role, organisation: scope.organisationName ?? "your account")
-                }
+                guard permission.isGranted(to: scope.standing) else { throw Problem.forbidden(permission, in: scope) }
                 return try await handler(Call(request: request, context: context, scope: scope))
             }
         }

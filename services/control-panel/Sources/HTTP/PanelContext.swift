@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 import Hummingbird
 import Logging
+import NIOCore
 
 /// What is known of a request before its sender is.
 struct PanelContext: RequestContext {
     var coreContext: CoreRequestContextStorage
     var requestID = RequestIdentifier.unknown
     var user: User?
+    let channel: any Channel
 
     init(source: ApplicationRequestContextSource) {
         coreContext = .init(source: source)
+        channel = source.channel
     }
 }
 
@@ -18,6 +21,7 @@ struct AuthenticatedContext: ChildRequestContext {
     var coreContext: CoreRequestContextStorage
     let requestID: String
     let user: User
+    let channel: any Channel
 
     init(context: PanelContext) throws {
         guard let user = context.user else {
@@ -26,6 +30,7 @@ struct AuthenticatedContext: ChildRequestContext {
         // Copied whole: it holds the parameters that the path gave.
         coreContext = context.coreContext
         requestID = context.requestID
+        channel = context.channel
         self.user = user
     }
 }

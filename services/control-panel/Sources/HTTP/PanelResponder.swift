@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Domain
+import Events
 import HTTPTypes
 import Hummingbird
 import Logging
@@ -15,13 +16,17 @@ struct PanelResponder<Inner: HTTPResponder>: HTTPResponder where Inner.Context =
         var context = context
         context.requestID = RequestIdentifier.of(request.headers)
         context.logger[metadataKey: "request_id"] = "\(context.requestID)"
+        let trace = RequestTrace.of(request.headers)
+        context.logger[metadataKey: "trace_id"] = "\(trace.traceID)"
         let started = ContinuousClock.now
         var response: Response
         if let refusal = refusal(of: request) {
             response = refusal.response(requestID: context.requestID, path: request.uri.path)
         } else {
             do {
-                response = try await inner.respond(to: request, context: context)
+                response = try await TraceContext.$current.withValue(trace) { [context] in
+                    try await inner.respond(to: request, context: context)
+                }
             } catch {
                 // Middleware has turned everything it knows into a problem; this is what it does not know.
                 context.logger.error("request failed", metadata: ["error": "\(error)"])

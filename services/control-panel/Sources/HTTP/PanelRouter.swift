@@ -13,6 +13,9 @@ struct PanelRouter {
     let variables: VariableRoutes
     let deployments: DeploymentRoutes
     let logs: LogRoutes
+    let feed: FeedRoutes
+    let bus: BusRoutes
+    let deadLetters: DeadLetterRoutes
     let git: GitRoutes
     let pool: PostgresPool
 
@@ -27,6 +30,7 @@ struct PanelRouter {
         router.get("openapi.json") { _, _ in
             Answer.text(try OpenAPIDocument.json(), type: "application/json")
         }
+        router.get("asyncapi.json") { _, _ in Answer.text(try CatalogueFiles.asyncAPI(), type: "application/json") }
         git.add(to: router)
         let api = router.group("v1")
             .add(middleware: AuthenticationMiddleware(accounts: accounts.accounts))
@@ -37,6 +41,9 @@ struct PanelRouter {
         variables.add(to: endpoints)
         deployments.add(to: endpoints)
         logs.add(to: endpoints)
+        feed.add(to: endpoints)
+        bus.add(to: endpoints)
+        deadLetters.add(to: endpoints)
         return router
     }
 

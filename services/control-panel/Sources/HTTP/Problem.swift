@@ -65,6 +65,16 @@ extension Problem {
             headers: [.wwwAuthenticate: "Bearer realm=\"Slipway\""])
     }
 
+    static func forbidden(_ permission: Permission, in scope: some Scope) -> Problem {
+        if case .isOperator = permission.need {
+            return Problem(
+                status: .forbidden, code: "forbidden", title: "Not permitted",
+                detail: "this is for operators of the installation, and you are none: ask one of them. Whoever runs "
+                    + "the panel makes one with `slipway-panel create-user --operator`")
+        }
+        return forbidden(permission, role: scope.role, organisation: scope.organisationName ?? "your account")
+    }
+
     static func forbidden(_ permission: Permission, role: Role?, organisation: String) -> Problem {
         let needed = permission.roleNeeded.map { "the role \($0.rawValue)" } ?? "another role"
         return Problem(

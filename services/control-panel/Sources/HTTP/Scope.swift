@@ -9,7 +9,12 @@ import Postgres
 protocol Scope: Sendable {
     var role: Role? { get }
     var organisationName: String? { get }
+    var standing: Standing { get }
     static func find(_ parameters: Parameters, for user: User, in pool: PostgresPool) async throws -> Self
+}
+
+extension Scope {
+    var standing: Standing { Standing(role: role) }
 }
 
 /// The caller's own account.
@@ -18,6 +23,17 @@ struct AccountScope: Scope {
     var organisationName: String? { nil }
 
     static func find(_: Parameters, for _: User, in _: PostgresPool) async throws -> AccountScope { AccountScope() }
+}
+
+/// The installation as a whole.
+struct InstallationScope: Scope {
+    let standing: Standing
+    var role: Role? { nil }
+    var organisationName: String? { nil }
+
+    static func find(_: Parameters, for user: User, in _: PostgresPool) async throws -> InstallationScope {
+        InstallationScope(standing: .installation(isOperator: user.isOperator))
+    }
 }
 
 struct OrganisationScope: Scope {

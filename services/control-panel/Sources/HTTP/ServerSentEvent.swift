@@ -15,7 +15,13 @@ struct ServerSentEvent: Sendable, Equatable {
     }
 
     /// Keeps proxies from closing a quiet stream; clients ignore it.
-    static let heartbeat = ": still here\n\n"
+    static let heartbeat = comment("still here")
+
+    /// Keeps a stream alive and moves the client's last event id on, over events that it did not ask for: an event
+    /// without data is not dispatched.
+    static func heartbeat(id: Int) -> String { ": still here\nid: \(id)\n\n" }
+
+    static func comment(_ text: String) -> String { ": \(text)\n\n" }
 
     static let headers: HTTPFields = {
         var headers: HTTPFields = [.contentType: "text/event-stream", .cacheControl: "no-store"]

@@ -8,7 +8,8 @@ enum OpenAPIDocument {
     static let yaml =
         [
             OpenAPIText.head, OpenAPIText.accountPaths, OpenAPIText.appPaths, OpenAPIText.variablePaths,
-            OpenAPIText.deploymentPaths, OpenAPIText.gitPaths, OpenAPIText.components, OpenAPIText.schemas,
+            OpenAPIText.deploymentPaths, OpenAPIText.eventPaths, OpenAPIText.busPaths, OpenAPIText.gitPaths,
+            OpenAPIText.components, OpenAPIText.schemas, OpenAPIText.eventSchemas,
         ].joined(separator: "\n") + "\n"
 
     /// The same document in JSON.

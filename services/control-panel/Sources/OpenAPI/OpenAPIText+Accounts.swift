@@ -17,6 +17,7 @@ extension OpenAPIText {
                         id: usr_01jz7m3k8w1d9q4r5t6v7x8y9z
                         email: ada@example.org
                         name: ada
+                        isOperator: false
                         organisations: [{name: acme, role: owner}]
                 "401": {$ref: "#/components/responses/Unauthenticated"}
                 default: {$ref: "#/components/responses/Problem"}

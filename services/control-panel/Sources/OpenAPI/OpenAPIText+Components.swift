@@ -37,6 +37,12 @@ extension OpenAPIText {
               required: true
               description: The deployment's id.
               schema: {type: string}
+            DeadLetter:
+              name: id
+              in: path
+              required: true
+              description: The dead letter's id.
+              schema: {type: string}
             Deploy:
               name: deploy
               in: query
@@ -81,7 +87,7 @@ extension OpenAPIText {
                 application/problem+json:
                   schema: {$ref: "#/components/schemas/Problem"}
             Forbidden:
-              description: The caller's role in the organisation does not allow it.
+              description: The caller's role in the organisation does not allow it, or the caller is no operator.
               content:
                 application/problem+json:
                   schema: {$ref: "#/components/schemas/Problem"}

@@ -17,7 +17,8 @@ extension OpenAPIText {
             A POST that creates something may carry an `Idempotency-Key`. The same key with the same request is
             answered as the first time for 24 hours, with `Idempotency-Replayed: true`, and nothing is done again.
 
-            Every answer has an `X-Request-Id`; one that is sent is kept.
+            Every answer has an `X-Request-Id`; one that is sent is kept. A `traceparent` (W3C Trace Context) that is
+            sent is handed on, up to the last event that the request causes.
           license:
             name: Apache-2.0
             identifier: Apache-2.0
@@ -32,6 +33,10 @@ extension OpenAPIText {
             description: What instances find in their environment. Secret values can be written and never read.
           - name: deployments
             description: What was deployed, is being deployed, and how it went.
+          - name: events
+            description: What happens in an organisation, for programs outside.
+          - name: bus
+            description: The event bus of the installation and what its consumers could not handle. For operators.
           - name: git
             description: Repositories, by Git's smart HTTP protocol.
           - name: service
@@ -80,6 +85,18 @@ extension OpenAPIText {
               responses:
                 "200":
                   description: OpenAPI 3.1 in JSON.
+                  content:
+                    application/json:
+                      schema: {type: object}
+          /asyncapi.json:
+            get:
+              tags: [service]
+              operationId: getAsyncAPI
+              summary: The events on the bus
+              security: []
+              responses:
+                "200":
+                  description: AsyncAPI 3.0 in JSON; docs/events.md says the same for people.
                   content:
                     application/json:
                       schema: {type: object}

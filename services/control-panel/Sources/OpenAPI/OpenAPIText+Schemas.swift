@@ -33,11 +33,12 @@ extension OpenAPIText {
               enum: [owner, developer, viewer]
             User:
               type: object
-              required: [id, email, name, organisations]
+              required: [id, email, name, isOperator, organisations]
               properties:
                 id: {type: string}
                 email: {type: string}
                 name: {type: string}
+                isOperator: {type: boolean, description: Of the installation as a whole.}
                 organisations:
                   type: array
                   items:

@@ -122,6 +122,7 @@ enum EventIntake {
                 UPDATE instances SET phase = \(JSON.text(event.data.phase))
                 WHERE id = \(event.data.instance) AND host = \(event.data.host)
                 """)
+            try await UsageStore.note(event.data, at: .now(), in: transaction)
         }
         handlers.on(RoutesObserved.self) { event, transaction in
             try await transaction.query(
@@ -142,6 +143,7 @@ enum EventIntake {
                 WHERE id = \(key) AND goal = 'stopped'
                 """
             )
+            try await UsageStore.end(InstanceID(key), at: .now(), in: transaction)
         }
     }
 }

@@ -206,6 +206,7 @@ struct ActionWriter {
 
     private func forgetInstance(_ instance: InstanceID) async throws {
         guard let found = view.instances.first(where: { $0.id == instance }) else { return }
+        try await UsageStore.endUnreported(instance, in: transaction)
         try await transaction.query("DELETE FROM instances WHERE id = \(instance)")
         try await outbox.appendTombstone(
             InstanceDesired.self, key: InstanceDesired.key(host: found.host, instance: instance),

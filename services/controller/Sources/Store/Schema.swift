@@ -46,4 +46,5 @@ let controllerMigrations = [
         INSERT INTO route_generation VALUES (0);
         CREATE TABLE controller_clock (alive_at timestamptz NOT NULL);
         """),
+    UsageStore.migration,
 ]

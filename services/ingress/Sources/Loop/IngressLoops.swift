@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Domain
+import EventBus
 import Glibc
-import Messaging
 import NIOCore
 import NIOPosix
 import ServiceLifecycle

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import Messaging
+import EventBus
 import ServiceLifecycle
 
 /// Brings the loops' journals to the metrics and the access log. Sleeps while nothing happens.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Domain
+import EventBus
 import Events
-import Messaging
 import Synchronization
 
 /// The routes as the follower writes them and the distributor, the snapshot writer and the start-up read them.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+import EventBus
 import Logging
-import Messaging
 import ServiceLifecycle
 import Synchronization
 

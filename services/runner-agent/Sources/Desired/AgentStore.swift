@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import Domain
+import EventBus
 import Events
 import FoundationEssentials
 import Logging
-import Messaging
 import NIOPosix
 import ServiceLifecycle
 import Synchronization

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import EngineClient
-import Messaging
+import EventBus
 import Synchronization
 
 /// Whether the container engine answers, as last seen.

@@ -5,7 +5,6 @@ import EventBus
 import Events
 import FoundationEssentials
 import Logging
-import Messaging
 import NIOPosix
 import Synchronization
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import Domain
 import EngineClient
+import EventBus
 import Events
 import Logging
-import Messaging
 import ServiceLifecycle
 import Synchronization
 

@@ -3,7 +3,6 @@ import Domain
 import EventBus
 import Events
 import Logging
-import Messaging
 import ServiceLifecycle
 import Synchronization
 

@@ -2,9 +2,9 @@
 import CoreMetrics
 import Domain
 import EngineClient
+import EventBus
 import Events
 import Logging
-import Messaging
 import Synchronization
 
 /// Brings one instance at a time to what it is to be: looks at the engine, plans, acts, and looks again, until there is

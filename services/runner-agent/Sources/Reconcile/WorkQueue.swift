@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Domain
-import Messaging
+import EventBus
 import Synchronization
 
 /// Which instances are to be looked at, and when. Each is worked on by one worker at a time; an instance that is woken

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import Domain
+import EventBus
 import Events
 import Logging
-import Messaging
 import Postgres
 import Secrets
 import ServiceLifecycle

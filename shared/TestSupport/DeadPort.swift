@@ -1,14 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 import Glibc
 
-/// A port that refuses connections and that nobody else can be given meanwhile: bound, and not listened on.
-final class DeadPort: Sendable {
+/// A local port where no server is, and that nobody else can be given meanwhile.
+public final class DeadPort: Sendable {
+    public enum Manner: String, Sendable {
+        /// Bound and not listened on.
+        case refuses
+        /// Takes connections and never says a word.
+        case keepsSilent
+    }
+
     struct Unavailable: Error {}
 
-    let port: Int
+    public let port: Int
     private let descriptor: CInt
 
-    init() throws {
+    public init(_ manner: Manner = .refuses) throws {
         let descriptor = socket(AF_INET, CInt(SOCK_STREAM.rawValue), 0)
         guard descriptor >= 0 else { throw Unavailable() }
         var address = sockaddr_in()
@@ -22,7 +29,7 @@ final class DeadPort: Sendable {
         }
         self.descriptor = descriptor
         port = Int(UInt16(bigEndian: address.sin_port))
-        if !isBound { throw Unavailable() }
+        if !isBound || (manner == .keepsSilent && listen(descriptor, 16) != 0) { throw Unavailable() }
     }
 
     deinit { close(descriptor) }
