@@ -26,7 +26,6 @@ let yams = product("Yams", "Yams")
 let argumentParser = product("ArgumentParser", "swift-argument-parser")
 let httpTypes = product("HTTPTypes", "swift-http-types")
 let subprocess = product("Subprocess", "swift-subprocess")
-let configuration = product("Configuration", "swift-configuration")
 
 let metrics = product("CoreMetrics", "swift-metrics")
 let systemPackage = product("SystemPackage", "swift-system")
@@ -66,7 +65,6 @@ let package = Package(
     platforms: [.macOS(.v15)],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser.git", from: "1.5.0"),
-        .package(url: "https://github.com/apple/swift-configuration.git", from: "1.0.2", traits: []),
         .package(url: "https://github.com/apple/swift-crypto.git", from: "4.0.0"),
         .package(url: "https://github.com/apple/swift-http-types.git", from: "1.4.0"),
         .package(url: "https://github.com/apple/swift-log.git", from: "1.14.0"),
@@ -95,7 +93,7 @@ let package = Package(
         shared("Messaging", ["Domain", "EventBus", "Events", "Postgres", logging, lifecycle, metrics]),
         shared(
             "ServiceKit",
-            [configuration, systemPackage, metrics, hummingbird, logging, lifecycle, "Domain"]),
+            [metrics, hummingbird, logging, lifecycle, "Domain"]),
         shared("Buses", ["EventBus", "KafkaEventBus", "Postgres", "PostgresEventBus", "ServiceKit", logging]),
         shared("EngineClient", ["Domain", httpClient, nioCore, nioPosix, nioHTTP1, logging]),
         shared("TestSupport", ["Domain", "EventBus", "Events", "Postgres"]),

@@ -23,7 +23,7 @@ struct BusesTests {
     private func make(
         _ variables: [String: String]
     ) async throws -> (bus: (any EventBus)?, problems: [String], effective: [(key: String, value: String)]) {
-        var settings = try await Settings.load(variables)
+        var settings = try Settings.load(variables)
         let bus = Buses.make(&settings, environment())
         return (bus, settings.problems, settings.effective)
     }
@@ -68,7 +68,7 @@ struct BusesTests {
 
     @Test func theSettingsReachTheConfiguration() async throws {
         try await withFile { path in
-            var settings = try await Settings.load([
+            var settings = try Settings.load([
                 kafkaVariable + "TLS": "true", kafkaVariable + "CA": path, kafkaVariable + "SASL": "SCRAM-SHA-512",
                 kafkaVariable + "USERNAME": "user", kafkaVariable + "PASSWORD": "sentinel-password",
                 kafkaVariable + "REPLICATION": "3",
@@ -158,7 +158,7 @@ struct BusesTests {
         let variables = [urlVariable: url.replacing("PORT", with: "\(port.port)")]
         for isNeeded in [true, false] {
             let environment = environment()
-            var settings = try await Settings.load(variables)
+            var settings = try Settings.load(variables)
             let made = Buses.make(&settings, environment, isNeededForReadiness: isNeeded)
             let bus = try #require(made)
             let running = Task { try await bus.run() }

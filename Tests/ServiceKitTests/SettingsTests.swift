@@ -6,7 +6,7 @@ import Testing
 
 struct SettingsTests {
     @Test func allProblemsAreReportedAtOnceAndSecretsAreNotShown() async throws {
-        var settings = try await Settings.load([
+        var settings = try Settings.load([
             "SLIPWAY_PORT": "70000", "SLIPWAY_KEY": "sentinel-secret", "SLIPWAY_FLAG": "yes",
             "SLIPWAY_LISTEN": "nowhere",
         ])
@@ -28,7 +28,7 @@ struct SettingsTests {
         let file = FileManager.default.temporaryDirectory.appending(path: "settings-\(UUID()).env")
         try Data("# comment\nSLIPWAY_DATABASE_URL=from-file?a=b\nSLIPWAY_NAME=file\n".utf8).write(to: file)
         defer { try? FileManager.default.removeItem(at: file) }
-        var settings = try await Settings.load(["SLIPWAY_CONFIG": file.path, "SLIPWAY_NAME": "environment"])
+        var settings = try Settings.load(["SLIPWAY_CONFIG": file.path, "SLIPWAY_NAME": "environment"])
         #expect(settings.string("database.url") == "from-file?a=b")
         #expect(settings.string("name") == "environment")
         try settings.check()
@@ -38,9 +38,37 @@ struct SettingsTests {
         let file = FileManager.default.temporaryDirectory.appending(path: "secret-\(UUID())")
         try Data("s3cret\n".utf8).write(to: file)
         defer { try? FileManager.default.removeItem(at: file) }
-        var settings = try await Settings.load(["SLIPWAY_KEY_FILE": file.path])
+        var settings = try Settings.load(["SLIPWAY_KEY_FILE": file.path])
         #expect(settings.string("key", isSecret: true) == "s3cret")
         #expect(settings.effective.first?.value == "<redacted>")
+    }
+
+    @Test func aSecretFileOfTheEnvironmentWinsOverAValueOfTheFile() throws {
+        let folder = FileManager.default.temporaryDirectory
+        let file = folder.appending(path: "settings-\(UUID()).env")
+        let secret = folder.appending(path: "secret-\(UUID())")
+        try Data("SLIPWAY_KEY=old\n".utf8).write(to: file)
+        try Data("new\n".utf8).write(to: secret)
+        defer { for url in [file, secret] { try? FileManager.default.removeItem(at: url) } }
+        var settings = try Settings.load(["SLIPWAY_CONFIG": file.path, "SLIPWAY_KEY_FILE": secret.path])
+        #expect(settings.string("key", isSecret: true) == "new")
+    }
+
+    @Test func whatIsWrongInTheFileIsToldByLineWithoutItsValue() {
+        let text = """
+            # comment
+            SLIPWAY_A = 1
+
+            database: sentinel-secret
+            export SLIPWAY_B=sentinel-secret
+            SLIPWAY_A=sentinel-secret
+            OTHER=sentinel-secret
+            SLIPWAY_C=a=b
+            """
+        let (variables, problems) = Settings.parse(text)
+        #expect(variables["SLIPWAY_C"] == "a=b" && variables["SLIPWAY_A"] != nil && variables.count == 2)
+        #expect(problems.map { String($0.prefix(6)) } == ["line 4", "line 5", "line 6", "line 7"])
+        #expect(!problems.joined().contains("sentinel-secret"))
     }
 
     @Test(arguments: [("127.0.0.1:80", "127.0.0.1", 80), ("[::1]:0", "::1", 0), ("::1:8080", "::1", 8080)])

@@ -33,12 +33,15 @@ public enum Bootstrap {
     ) async -> Never {
         signal(SIGPIPE, SIG_IGN)
         do {
-            var settings = try await Settings.load(ProcessInfo.processInfo.environment)
-            let level = Logger.Level(rawValue: settings.string("log.level", default: "info"))
+            var settings = try Settings.load(ProcessInfo.processInfo.environment)
+            let levels = Logger.Level.allCases.map(\.rawValue).joined(separator: ", ")
+            let level = settings.value("log.level", default: Logger.Level.info, expected: "one of \(levels)") {
+                Logger.Level(rawValue: $0)
+            }
             let adminAddress = settings.address("admin.listen", default: "127.0.0.1:0")
             let runFilePath = settings.optionalString("run.file")
             LoggingSystem.bootstrap { label in
-                JSONLogHandler(logLevel: level ?? .info, service: name, label: label)
+                JSONLogHandler(logLevel: level, service: name, label: label)
             }
             let registry = PrometheusRegistry()
             MetricsSystem.bootstrap(registry)

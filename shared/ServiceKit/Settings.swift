@@ -1,35 +1,54 @@
 // SPDX-License-Identifier: Apache-2.0
-import Configuration
 import FoundationEssentials
-import SystemPackage
 
 /// Reads a service's settings from `SLIPWAY_…` environment variables and, behind them, a file of such variables, and
 /// collects every problem instead of stopping at the first.
 ///
 /// The key `database.url` is the variable `SLIPWAY_DATABASE_URL`, in the environment as in the file, whose lines are
 /// `NAME=value` or comments that begin with `#`. A readable file named by `SLIPWAY_DATABASE_URL_FILE` gives the value
-/// too, for secrets that are kept in files.
+/// too, for secrets that are kept in files. Whatever the environment says wins over the file.
 public struct Settings: Sendable {
     private let environment: [String: String]
-    private let file: EnvironmentVariablesProvider?
+    private let file: [String: String]
     private(set) var problems: [String] = []
     private var shown: [(key: String, value: String)] = []
 
     /// - Parameter environment: usually the process's.
     /// - Throws: `SettingsError` when the file named by `SLIPWAY_CONFIG` cannot be read.
-    public static func load(_ environment: [String: String]) async throws -> Settings {
+    public static func load(_ environment: [String: String]) throws -> Settings {
         guard let path = environment["SLIPWAY_CONFIG"] else {
-            return Settings(environment: environment, file: nil)
+            return Settings(environment: environment, file: [:])
         }
-        do {
-            let file = try await EnvironmentVariablesProvider(environmentFilePath: FilePath(path))
-            return Settings(environment: environment, file: file)
-        } catch {
-            throw SettingsError(problems: ["SLIPWAY_CONFIG: \(path) cannot be read: \(error)"])
+        guard let text = try? String(contentsOfFile: path, encoding: .utf8) else {
+            throw SettingsError(problems: ["SLIPWAY_CONFIG: \(path) cannot be read as UTF-8 text"])
         }
+        let (file, problems) = parse(text)
+        var settings = Settings(environment: environment, file: file)
+        settings.problems = problems.map { "\(path), \($0)" }
+        return settings
     }
 
-    private init(environment: [String: String], file: EnvironmentVariablesProvider?) {
+    /// - Returns: the variables, and what is wrong by line. No value is repeated: it may be a secret.
+    static func parse(_ text: String) -> (variables: [String: String], problems: [String]) {
+        var variables: [String: String] = [:]
+        var problems: [String] = []
+        for (index, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
+            let line = line.trimmed
+            if line.isEmpty || line.hasPrefix("#") { continue }
+            let parts = line.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+            let name = parts[0].trimmed
+            guard parts.count == 2, name.hasPrefix("SLIPWAY_"), !name.contains(where: \.isWhitespace) else {
+                problems.append("line \(index + 1): expected SLIPWAY_NAME=value or a comment that begins with #")
+                continue
+            }
+            if variables.updateValue(parts[1].trimmed, forKey: name) != nil {
+                problems.append("line \(index + 1): \(name) was set before")
+            }
+        }
+        return (variables, problems)
+    }
+
+    private init(environment: [String: String], file: [String: String]) {
         self.environment = environment
         self.file = file
     }
@@ -38,21 +57,19 @@ public struct Settings: Sendable {
         "SLIPWAY_" + key.replacing(".", with: "_").uppercased()
     }
 
-    /// An empty line of the file counts as absent; the provider only throws for kinds of values not asked for here.
-    private func variable(_ name: String) -> String? {
-        environment[name] ?? (try? file?.environmentValue(forName: name))
-    }
-
     private mutating func raw(_ key: String, isSecret: Bool) -> String? {
         let name = Self.variable(key)
-        var value = variable(name)
-        if value == nil, let path = variable(name + "_FILE") {
+        var value: String?
+        for source in [environment, file] where value == nil {
+            value = source[name]
+            guard value == nil, let path = source[name + "_FILE"] else { continue }
             if let text = try? String(contentsOfFile: path, encoding: .utf8) {
                 var text = text
                 while text.last?.isNewline == true { text.removeLast() }
                 value = text
             } else {
                 problems.append("\(name)_FILE: \(path) cannot be read")
+                break
             }
         }
         if let value { shown.append((key, isSecret ? "<redacted>" : value)) }
@@ -88,6 +105,13 @@ public struct Settings: Sendable {
         parse(key, default: fallback, expected: "a whole number from \(range.lowerBound) to \(range.upperBound)") {
             Int($0).flatMap { range.contains($0) ? $0 : nil }
         } ?? range.lowerBound
+    }
+
+    /// A value of the caller's own form, with a default.
+    public mutating func value<T>(
+        _ key: String, default fallback: T, expected: String, _ convert: (String) -> T?
+    ) -> T {
+        parse(key, default: fallback, expected: expected, convert) ?? fallback
     }
 
     public mutating func bool(_ key: String, default fallback: Bool) -> Bool {
@@ -146,5 +170,14 @@ public struct SettingsError: Error, Sendable, CustomStringConvertible {
     public var description: String {
         "the configuration has \(problems.count) problem\(problems.count == 1 ? "" : "s"):\n"
             + problems.map { "  - " + $0 }.joined(separator: "\n")
+    }
+}
+
+extension StringProtocol {
+    /// Without white space at its ends.
+    fileprivate var trimmed: String {
+        guard let first = firstIndex(where: { !$0.isWhitespace }), let last = lastIndex(where: { !$0.isWhitespace })
+        else { return "" }
+        return String(self[first...last])
     }
 }

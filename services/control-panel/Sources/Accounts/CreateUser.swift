@@ -26,7 +26,7 @@ public enum CreateUser {
         guard !tokenName.isEmpty, tokenName.count <= PanelLimits.nameCharactersMax else {
             throw Refusal(description: "--token-name: expected 1 to \(PanelLimits.nameCharactersMax) characters")
         }
-        var settings = try await Settings.load(environment)
+        var settings = try Settings.load(environment)
         let url = settings.string("database.url", isSecret: true, expected: "a postgres:// URL")
         try settings.check()
         let pool = PostgresPool(.init(url: url, name: "slipway-panel-create-user", connectionsMax: 1))
