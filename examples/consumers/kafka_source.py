@@ -17,6 +17,8 @@ def add_arguments(parser: argparse.ArgumentParser, group: str) -> None:
     parser.add_argument("--brokers", required=True, help="host:port, several separated by commas")
     parser.add_argument("--cloudspace", required=True, help="what the names of topics begin with")
     parser.add_argument("--group", default=group, help="consumer group, default %(default)s")
+    parser.add_argument("--member", help="name of this process in the group, another one for each: started after a"
+                                         " crash it has its partitions at once")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE",
                         help="a librdkafka setting, such as security.protocol=SASL_SSL; may be repeated")
 
@@ -30,6 +32,8 @@ def batches(arguments: argparse.Namespace, topics: list[str]) -> Iterator[list[E
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: is_ended.append(True))
     settings = dict(item.split("=", 1) for item in arguments.set)
+    if arguments.member:
+        settings["group.instance.id"] = arguments.member
     consumer = Consumer(settings | {
         "bootstrap.servers": arguments.brokers, "group.id": arguments.group, "enable.auto.commit": False,
         # A group that is new begins with the oldest event that is kept.

@@ -135,6 +135,20 @@ class KafkaBus:
         finally:
             consumer.close()
 
+    def committed(self, group: str, name: str) -> int:
+        """How many records of the topic the group has dealt with."""
+        import confluent_kafka
+
+        consumer = confluent_kafka.Consumer({"bootstrap.servers": self.address, "group.id": group})
+        try:
+            topic = self.topic(name)
+            partitions = consumer.list_topics(topic, READ_MAX_SECONDS).topics[topic].partitions
+            found = consumer.committed(
+                [confluent_kafka.TopicPartition(topic, number) for number in partitions], READ_MAX_SECONDS)
+            return sum(max(partition.offset, 0) for partition in found)
+        finally:
+            consumer.close()
+
     def everything(self) -> str:
         records = [record for topic in self.topics() for record in self.records(topic)]
         assert records
