@@ -148,7 +148,8 @@ struct PanelFixture: Sendable {
         try await pool.query("SELECT topic, key, headers, value FROM outbox ORDER BY id").map { row in
             Record(
                 topic: try row.string("topic"), key: try row.string("key"),
-                headers: try JSONDecoder().decode([String: String].self, from: Data(row.string("headers").utf8)),
+                headers: RecordHeaders(
+                    try JSONDecoder().decode([String: String].self, from: Data(row.string("headers").utf8))),
                 value: try row.optionalString("value").map { Data($0.utf8) })
         }.filter { type == nil || $0.type == type }
     }

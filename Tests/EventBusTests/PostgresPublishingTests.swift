@@ -14,8 +14,8 @@ struct HeaderTextTests {
     @Test(arguments: [
         [:], ["ce_id": "1"], ["": ""], ["a:b": "c:d", "back\\slash": "line\nend", "\\n": "\\c\n\\"],
         ["日本": "\u{1F600}", "\r\n": "\r\n"],
-    ])
-    func headersSurviveTheTrip(_ headers: [String: String]) {
+    ] as [RecordHeaders])
+    func headersSurviveTheTrip(_ headers: RecordHeaders) {
         #expect(HeaderText.decode(HeaderText.encode(headers)) == headers)
     }
 

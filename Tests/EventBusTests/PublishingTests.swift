@@ -52,7 +52,7 @@ struct PublishingTests {
     func aRecordArrivesAsItWasPublished(_ kind: BusKind) async throws {
         try await TestBus.with(kind, [.builds, .environments]) { test in
             let name = "schlüssel/日本 🚀 \"'\\%"
-            let headers = [
+            let headers: RecordHeaders = [
                 "ce_id": "1", "ce_subject": name, "empty": "", "blanks": " a\tb ", "日本": "ключ",
                 "long": String(
                     repeating: "é", count: 2_000),

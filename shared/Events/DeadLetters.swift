@@ -42,7 +42,7 @@ public struct DeadLetter: EventPayload, Hashable {
             valueOmitted = true
         } else {
             recordKey = record.key
-            headers = record.headers
+            headers = record.headers.dictionary
             value = record.value.flatMap { String(validating: $0, as: UTF8.self) }
             valueOmitted = record.value != nil && value == nil
         }

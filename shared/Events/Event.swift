@@ -43,12 +43,12 @@ public struct Record: Sendable, Hashable {
     public var topic: String
     public var key: String
     public var partitionKey: String?
-    public var headers: [String: String]
+    public var headers: RecordHeaders
     /// `nil` is a tombstone, on state topics only.
     public var value: Data?
 
     public init(
-        topic: String, key: String, partitionKey: String? = nil, headers: [String: String], value: Data?
+        topic: String, key: String, partitionKey: String? = nil, headers: RecordHeaders, value: Data?
     ) {
         self.topic = topic
         self.key = key
@@ -63,9 +63,7 @@ public struct Record: Sendable, Hashable {
     public var contentType: String? { headers["content-type"] }
 
     /// Key, value and headers, as counted against `Limits.eventBytesMax`.
-    public var size: Int {
-        headers.reduce(key.utf8.count + (value?.count ?? 0)) { $0 + $1.key.utf8.count + $1.value.utf8.count }
-    }
+    public var size: Int { key.utf8.count + headers.size + (value?.count ?? 0) }
 }
 
 public enum EventError: Error, Sendable, CustomStringConvertible {
@@ -95,7 +93,7 @@ public enum EventError: Error, Sendable, CustomStringConvertible {
 extension Event {
     /// - Throws: `EventError.tooLarge`.
     public func record() throws -> Record {
-        var headers = [
+        var headers: RecordHeaders = [
             "ce_specversion": CloudEvents.specversion, "ce_id": id.rawValue, "ce_type": Payload.type,
             "ce_source": source,
             "ce_time": time.rfc3339, "ce_subject": data.key, "content-type": "application/json",

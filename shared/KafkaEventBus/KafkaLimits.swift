@@ -23,7 +23,7 @@ enum KafkaLimits {
     static let waitingBytes = 4 << 20
     /// How long reading holds still for a handler that is behind before it pauses the partition, which throws away
     /// what was fetched of it: this long while other handlers have nothing to do...
-    static let stallWhileOthersWait: Duration = .milliseconds(5)
+    static let stallWhileOthersWait: Duration = .milliseconds(50)
     /// ...and this long while all are busy.
     static let stallWhileAllAreBusy: Duration = .milliseconds(250)
     /// Records taken from librdkafka before they are handed to the handlers.

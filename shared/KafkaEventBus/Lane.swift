@@ -1,24 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 import EventBus
+import Glibc
 import Logging
 import Synchronization
 
-/// What a lane carries.
-enum LaneItem: Sendable {
-    case record(IncomingRecord)
-    /// A follower has read everything there was.
-    case caughtUp
-
-    var bytes: Int {
-        // Key and headers come on top, and the value is what makes records large.
-        switch self {
-        case .record(let incoming): incoming.record.key.utf8.count + (incoming.record.value?.count ?? 0)
-        case .caughtUp: 0
-        }
-    }
+/// What a lane's task calls. Two closures, so that those who read nothing but records need none around theirs.
+struct LaneHandler: Sendable {
+    let record: @Sendable (IncomingRecord) async throws -> Void
+    var caughtUp: @Sendable () async throws -> Void = {}
 }
-
-typealias LaneHandler = @Sendable (LaneItem) async throws -> Void
 
 /// Carries records from a reader's thread to the one task that handles them, in batches and in order.
 ///
@@ -26,7 +16,9 @@ typealias LaneHandler = @Sendable (LaneItem) async throws -> Void
 /// record: the thread and the task meet once for each batch, and otherwise over atomics.
 final class Lane: Sendable {
     private struct State {
-        var items: [LaneItem] = []
+        var batches: [LaneBatch] = []
+        /// The batch that the task is at.
+        var current: LaneBatch?
         var reader: CheckedContinuation<Void, Never>?
         var isStopped = false
         var backOff: Task<Void, Never>?
@@ -42,11 +34,15 @@ final class Lane: Sendable {
     private let state = Mutex(State())
     private let stopped = Atomic(false)
     private let finished = Atomic(false)
-    private let waitingCount = Atomic(0)
-    private let waitingSize = Atomic(0)
+    /// The task may be reading a message of librdkafka.
+    private let taking = Atomic(false)
+    // Each is written by one side only, so that no record needs more than one locked instruction.
+    private let pushedCount = Atomic(0)
+    private let pushedSize = Atomic(0)
+    private let reportedCount = Atomic(0)
+    private let handledCount = Atomic(0)
+    private let handledSize = Atomic(0)
     private let handledOffset = Atomic<Int64>(-1)
-    private let handledTotal = Atomic(0)
-    private let busySince = Atomic<UInt64>(0)
     /// The thread wants to know when no more than this many records wait.
     private let roomWanted = Atomic(-1)
 
@@ -62,39 +58,55 @@ final class Lane: Sendable {
 
     /// Records handed over and not handled, and the bytes they hold.
     var waiting: (records: Int, bytes: Int) {
-        (waitingCount.load(ordering: .relaxed), waitingSize.load(ordering: .relaxed))
+        (
+            pushedCount.load(ordering: .relaxed) - handledCount.load(ordering: .sequentiallyConsistent),
+            pushedSize.load(ordering: .relaxed) - handledSize.load(ordering: .relaxed)
+        )
     }
     /// The offset after the last record that was handled; negative before the first.
     var handled: Int64 { handledOffset.load(ordering: .acquiring) }
     var isFinished: Bool { finished.load(ordering: .acquiring) }
-    /// Since when, on the monotonic clock, the handler has had its current record; 0 when it has none.
-    var handlingSince: UInt64 { busySince.load(ordering: .relaxed) }
     /// How many records were handled since this was asked last.
-    func takeHandledCount() -> Int { handledTotal.exchange(0, ordering: .relaxed) }
+    func takeHandledCount() -> Int {
+        let handled = handledCount.load(ordering: .relaxed)
+        defer { reportedCount.store(handled, ordering: .relaxed) }
+        return handled - reportedCount.load(ordering: .relaxed)
+    }
 
-    /// Empties `items` into the lane.
-    func push(_ items: inout [LaneItem]) {
-        waitingCount.add(items.count, ordering: .relaxed)
-        waitingSize.add(items.reduce(0) { $0 + $1.bytes }, ordering: .relaxed)
+    func push(_ batch: LaneBatch) {
+        pushedCount.store(pushedCount.load(ordering: .relaxed) + batch.count, ordering: .relaxed)
+        pushedSize.store(pushedSize.load(ordering: .relaxed) + batch.bytes, ordering: .relaxed)
         let reader = state.withLock { state in
-            if state.items.isEmpty { swap(&state.items, &items) } else { state.items += items }
+            if state.isStopped { batch.discard() } else { state.batches.append(batch) }
             defer { state.reader = nil }
             return state.reader
         }
-        items.removeAll(keepingCapacity: true)
         reader?.resume()
+    }
+
+    /// Leaves librdkafka nothing to wait for: its client is about to be destroyed. What waits is kept, as copies.
+    func detach() {
+        state.withLock { state in
+            state.batches = ([state.current].compactMap { $0 } + state.batches).map { $0.copyRest() }
+        }
+        finishTaking()
+    }
+
+    /// Waits for the task to be done with the message that it is at. That takes it no longer than a copy.
+    func finishTaking() {
+        while taking.load(ordering: .sequentiallyConsistent) { sched_yield() }
     }
 
     /// Has the thread woken once no more than `records` wait.
     func wakeWhenDown(to records: Int) {
         roomWanted.store(records, ordering: .sequentiallyConsistent)
-        if waitingCount.load(ordering: .sequentiallyConsistent) <= records { wake() }
+        if waiting.records <= records { wake() }
     }
 
     // MARK: Life cycle
 
     /// Has `handler` called for each item, on a task of its own.
-    func start(_ handler: @escaping LaneHandler) {
+    func start(_ handler: LaneHandler) {
         let worker = Task { await work(handler) }
         state.withLock { $0.worker = worker }
     }
@@ -104,7 +116,9 @@ final class Lane: Sendable {
         stopped.store(true, ordering: .releasing)
         let (reader, backOff) = state.withLock { state in
             state.isStopped = true
-            state.items = []
+            state.current?.discard()
+            for batch in state.batches { batch.discard() }
+            state.batches = []
             defer { state.reader = nil }
             return (state.reader, state.backOff)
         }
@@ -119,32 +133,43 @@ final class Lane: Sendable {
 
     /// Handles items until the lane is stopped.
     func work(_ handler: LaneHandler) async {
-        while let items = await nextBatch() {
-            for item in items {
-                guard await handle(item, handler) else { return finish() }
+        while let batch = await nextBatch() {
+            while let item = take(from: batch) {
+                do {
+                    try await call(handler, item)
+                } catch {
+                    guard await retry(item, handler, after: error) else { return finish() }
+                }
+                handled(item)
             }
         }
         finish()
     }
 
+    private func take(from batch: LaneBatch) -> LaneItem? {
+        // Before it looks, so that whoever has emptied the batch sees it.
+        taking.store(true, ordering: .sequentiallyConsistent)
+        defer { taking.store(false, ordering: .releasing) }
+        return batch.take()
+    }
+
     private func finish() {
-        busySince.store(0, ordering: .relaxed)
         finished.store(true, ordering: .releasing)
         wake()
     }
 
     /// - Returns: `nil` when the lane is stopped.
-    private func nextBatch() async -> [LaneItem]? {
+    private func nextBatch() async -> LaneBatch? {
         while true {
-            let (items, isStopped) = state.withLock { state in
-                defer { state.items = [] }
-                return (state.items, state.isStopped)
+            let (batch, isStopped) = state.withLock { state in
+                state.current = state.batches.isEmpty ? nil : state.batches.removeFirst()
+                return (state.current, state.isStopped)
             }
             if isStopped { return nil }
-            if !items.isEmpty { return items }
+            if let batch { return batch }
             await withCheckedContinuation { continuation in
                 let isPast = state.withLock { state in
-                    if state.isStopped || !state.items.isEmpty { return true }
+                    if state.isStopped || !state.batches.isEmpty { return true }
                     state.reader = continuation
                     return false
                 }
@@ -153,35 +178,41 @@ final class Lane: Sendable {
         }
     }
 
-    /// Calls the handler until it returns.
+    @inline(__always)
+    private func call(_ handler: LaneHandler, _ item: LaneItem) async throws {
+        switch item {
+        case .record(let incoming, _): try await handler.record(incoming)
+        case .caughtUp: try await handler.caughtUp()
+        }
+    }
+
+    /// Calls the handler again until it returns.
     ///
     /// - Returns: `false` when the lane was stopped before.
-    private func handle(_ item: LaneItem, _ handler: LaneHandler) async -> Bool {
+    private func retry(_ item: LaneItem, _ handler: LaneHandler, after error: any Error) async -> Bool {
+        var error = error
         var backOff = KafkaLimits.handlerBackOffMin
         while !stopped.load(ordering: .acquiring) {
-            busySince.store(monotonicNanoseconds(), ordering: .relaxed)
+            failed(error)
+            await pause(backOff)
+            backOff = min(backOff * 2, KafkaLimits.handlerBackOffMax)
+            if stopped.load(ordering: .acquiring) { break }
             do {
-                try await handler(item)
-                handled(item)
+                try await call(handler, item)
                 return true
-            } catch {
-                if stopped.load(ordering: .acquiring) { return false }
-                failed(error)
-                await pause(backOff)
-                backOff = min(backOff * 2, KafkaLimits.handlerBackOffMax)
+            } catch let anew {
+                error = anew
             }
         }
         return false
     }
 
     private func handled(_ item: LaneItem) {
-        if case .record(let incoming) = item {
-            handledOffset.store(incoming.offset + 1, ordering: .releasing)
-            handledTotal.add(1, ordering: .relaxed)
-        }
-        busySince.store(0, ordering: .relaxed)
-        waitingSize.subtract(item.bytes, ordering: .relaxed)
-        let waiting = waitingCount.subtract(1, ordering: .sequentiallyConsistent).newValue
+        if case .record(let incoming, _) = item { handledOffset.store(incoming.offset + 1, ordering: .releasing) }
+        handledSize.store(handledSize.load(ordering: .relaxed) + item.bytes, ordering: .relaxed)
+        let handled = handledCount.load(ordering: .relaxed) + 1
+        handledCount.store(handled, ordering: .sequentiallyConsistent)
+        let waiting = pushedCount.load(ordering: .relaxed) - handled
         let wanted = roomWanted.load(ordering: .sequentiallyConsistent)
         if wanted >= 0, waiting <= wanted {
             if roomWanted.exchange(-1, ordering: .relaxed) >= 0 { wake() }

@@ -151,8 +151,10 @@ final class ProducerLoop {
         var headers: OpaquePointer?
         if !record.headers.isEmpty {
             headers = rd_kafka_headers_new(record.headers.count)
-            for (name, value) in record.headers {
-                rd_kafka_header_add(headers, name, name.utf8.count, value, value.utf8.count)
+            record.headers.forEachEntry { name, value in
+                rd_kafka_header_add(
+                    headers, (name.baseAddress ?? emptyAddress).assumingMemoryBound(to: CChar.self), name.count,
+                    value.baseAddress, value.count)
             }
         }
         var key = record.key

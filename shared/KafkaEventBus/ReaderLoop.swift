@@ -10,12 +10,29 @@ final class ReaderLoop {
         let lane: Lane
         var flow: PartitionFlow
         /// Taken from librdkafka, not yet in the lane.
-        var collected: [LaneItem] = []
+        var collected: [HeldMessage] = []
+        /// When, on the monotonic clock, the lane was last seen to have handled something or to have nothing to do.
+        private(set) var movedAt = monotonicNanoseconds()
+        private var handledBefore: Int64 = -1
 
         init(slot: Slot, lane: Lane, flow: PartitionFlow) {
             self.slot = slot
             self.lane = lane
             self.flow = flow
+        }
+
+        deinit { for message in collected { message.giveBack() } }
+
+        func flush() {
+            guard !collected.isEmpty else { return }
+            lane.push(LaneBatch(collected, topic: slot.topic))
+            collected = []
+        }
+
+        func observe(_ now: UInt64) {
+            guard lane.handled != handledBefore || lane.waiting.records == 0 else { return }
+            handledBefore = lane.handled
+            movedAt = now
         }
     }
 
@@ -105,33 +122,36 @@ final class ReaderLoop {
         var wait = interval.milliseconds
         var count = 0
         while count < KafkaLimits.pollBatch, let message = rd_kafka_consumer_poll(client, wait) {
-            take(message)
-            rd_kafka_message_destroy(message)
+            if !keep(message) { rd_kafka_message_destroy(message) }
             wait = 0
             count += 1
         }
         guard count > 0 else { return }
         for partition in partitions.values where !partition.collected.isEmpty {
             context.health.answered()
-            partition.lane.push(&partition.collected)
+            partition.flush()
         }
     }
 
-    private func take(_ message: UnsafeMutablePointer<rd_kafka_message_t>) {
-        let code = message.pointee.err
-        guard code == RD_KAFKA_RESP_ERR_NO_ERROR || code == RD_KAFKA_RESP_ERR__PARTITION_EOF else {
-            return report(message)
-        }
-        guard let partition = partition(of: message) else { return }
-        if code == RD_KAFKA_RESP_ERR__PARTITION_EOF {
-            guard case .assigned(let positions, let lane, true) = plan, positions.reachedEnd(of: partition.slot)
-            else { return }
+    /// - Returns: whether the message is a record that is to be handled, and owned by its partition from here on.
+    private func keep(_ message: UnsafeMutablePointer<rd_kafka_message_t>) -> Bool {
+        switch message.pointee.err {
+        case RD_KAFKA_RESP_ERR_NO_ERROR:
+            guard let partition = partition(of: message), partition.flow.admits(message.pointee.offset) else {
+                return false
+            }
+            partition.collected.append(HeldMessage(message))
+            return true
+        case RD_KAFKA_RESP_ERR__PARTITION_EOF:
+            guard case .assigned(let positions, let lane, true) = plan, let partition = partition(of: message),
+                positions.reachedEnd(of: partition.slot)
+            else { return false }
             // What was read before comes before the mark, whichever partition it is of.
-            for partition in partitions.values where !partition.collected.isEmpty { lane.push(&partition.collected) }
-            partition.collected.append(.caughtUp)
-        } else if partition.flow.admits(message.pointee.offset) {
-            partition.collected.append(.record(incomingRecord(message, topic: partition.slot.topic)))
+            for partition in partitions.values { partition.flush() }
+            lane.push(LaneBatch([.caughtUp]))
+        default: report(message)
         }
+        return false
     }
 
     private func partition(of message: UnsafeMutablePointer<rd_kafka_message_t>) -> Partition? {
@@ -212,6 +232,7 @@ final class ReaderLoop {
         upkeepAt = now + KafkaLimits.upkeepInterval.nanoseconds
         if case .group = plan { storeOffsets() }
         savePositions()
+        for partition in partitions.values { partition.observe(now) }
         guard now >= metricsAt else { return }
         metricsAt = now + KafkaLimits.metricsInterval.nanoseconds
         if case .group(let group, _, _) = plan { reportMetrics(group, now) }
@@ -257,8 +278,7 @@ final class ReaderLoop {
             let lane = partition.lane
             let handled = lane.takeHandledCount()
             if handled > 0 { context.metrics.handled(handled, group: group, topic: lane.topic) }
-            let since = lane.handlingSince
-            if since > 0, now > since { oldest = max(oldest, now - since) }
+            oldest = max(oldest, now - partition.movedAt)
             var (low, high) = (Int64(-1), Int64(-1))
             // Known from the fetches: no broker is asked.
             let code = rd_kafka_get_watermark_offsets(
@@ -276,6 +296,10 @@ final class ReaderLoop {
     private func close() {
         letGo(commits: failure == nil)
         savePositions()
+        // Before the client goes it has to have back what it handed out.
+        if case .assigned(_, let lane, _) = plan { lane.detach() }
+        partitions = [:]
+        forgetLatest()
         // Rebalance callbacks run in here. A queue of its own: forwarded to itself, the consumer's would lock up.
         let closing = rd_kafka_queue_new(client)
         if let error = rd_kafka_consumer_close_queue(client, closing) {

@@ -13,9 +13,7 @@ extension KafkaEventBus {
         await cancelWhenGracefulShutdown {
             await self.producer.waitUntilPrepared()
             await self.keepReading(
-                .group(group, topics: topics.map(\.name)) { item in
-                    if case .record(let incoming) = item { try await handler(incoming) }
-                }, ClientControl.init)
+                .group(group, topics: topics.map(\.name), handler: LaneHandler(record: handler)), ClientControl.init)
         }
     }
 
@@ -30,12 +28,10 @@ extension KafkaEventBus {
         let start = partitions.map { (Slot(topic: topic.name, partition: $0), Int64(RD_KAFKA_OFFSET_BEGINNING)) }
         await cancelWhenGracefulShutdown {
             await self.producer.waitUntilPrepared()
-            await self.read(Dictionary(uniqueKeysWithValues: start), of: topic.name, marksEnd: true) { item in
-                switch item {
-                case .record(let incoming): try await handler(.record(incoming.record))
-                case .caughtUp: try await handler(.caughtUp)
-                }
-            }
+            await self.read(
+                Dictionary(uniqueKeysWithValues: start), of: topic.name, marksEnd: true,
+                LaneHandler(
+                    record: { try await handler(.record($0.record)) }, caughtUp: { try await handler(.caughtUp) }))
         }
     }
 
@@ -49,9 +45,7 @@ extension KafkaEventBus {
             guard let ends = await self.ends(of: topics) else { return }
             started()
             let names = topics.map(\.name).joined(separator: ",")
-            await self.read(ends, of: names, marksEnd: false) { item in
-                if case .record(let incoming) = item { try await handler(incoming) }
-            }
+            await self.read(ends, of: names, marksEnd: false, LaneHandler(record: handler))
         }
     }
 
@@ -77,8 +71,7 @@ extension KafkaEventBus {
     }
 
     /// Reads partitions outside of any group, with one handler for all, until cancelled.
-    private func read(_ start: [Slot: Int64], of topic: String, marksEnd: Bool, _ handler: @escaping LaneHandler) async
-    {
+    private func read(_ start: [Slot: Int64], of topic: String, marksEnd: Bool, _ handler: LaneHandler) async {
         let control = CurrentControl()
         let lane = Lane(group: nil, topic: topic, logger: cluster.logger) { control.wake() }
         await withTaskCancellationHandler {

@@ -53,6 +53,7 @@ extension ReaderLoop {
                 context.metrics.failed("rebalance")
             }
         }
+        for lane in lanes { lane.finishTaking() }
         let handled = partitions.mapValues(\.lane.handled).filter { $0.value >= 0 }
         untold = commits && commit(handled, group) ? [:] : handled
         for lane in lanes {

@@ -3,6 +3,7 @@ import CRdKafka
 import EventBus
 import Events
 import FoundationEssentials
+import Glibc
 
 /// Copies a record out of librdkafka. Whatever is not text comes as close to it as UTF-8 allows: what to make of a
 /// record that others wrote is the handler's business.
@@ -16,21 +17,25 @@ func incomingRecord(_ message: UnsafePointer<rd_kafka_message_t>, topic: String)
     return IncomingRecord(record: record, partition: Int(content.partition), offset: content.offset)
 }
 
-private func headers(of message: UnsafePointer<rd_kafka_message_t>) -> [String: String] {
+private func headers(of message: UnsafePointer<rd_kafka_message_t>) -> RecordHeaders {
     var list: OpaquePointer?
     guard rd_kafka_message_headers(message, &list) == RD_KAFKA_RESP_ERR_NO_ERROR, let list else { return [:] }
-    let count = rd_kafka_header_cnt(list)
-    var headers: [String: String] = [:]
-    headers.reserveCapacity(count)
+    var size = 0
+    forEachHeader(of: list) { size += RecordHeaders.packedSize(name: $0.count, value: $1.count) }
+    return RecordHeaders(packedSize: size) { writer in
+        forEachHeader(of: list) { writer.append(name: $0, value: $1) }
+    }
+}
+
+private func forEachHeader(of list: OpaquePointer, _ body: (UnsafeRawBufferPointer, UnsafeRawBufferPointer) -> Void) {
     var name: UnsafePointer<CChar>?
     var value: UnsafeRawPointer?
     var size = 0
-    for index in 0..<count {
-        guard rd_kafka_header_get_all(list, index, &name, &value, &size) == RD_KAFKA_RESP_ERR_NO_ERROR, let name
-        else { break }
-        headers[String(cString: name)] = text(value, size)
+    var index = 0
+    while rd_kafka_header_get_all(list, index, &name, &value, &size) == RD_KAFKA_RESP_ERR_NO_ERROR, let name {
+        body(UnsafeRawBufferPointer(start: name, count: strlen(name)), UnsafeRawBufferPointer(start: value, count: size))
+        index += 1
     }
-    return headers
 }
 
 private func text(_ bytes: UnsafeRawPointer?, _ count: Int) -> String {

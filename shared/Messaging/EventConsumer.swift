@@ -100,8 +100,8 @@ public struct EventConsumer: Service {
         do {
             let request = try Event<DeadLetterReplayRequested>(incoming.record)
             let record = Record(
-                topic: request.data.topic, key: request.data.recordKey, headers: request.data.headers,
-                value: request.data.value.map { Data($0.utf8) })
+                topic: request.data.topic, key: request.data.recordKey,
+                headers: RecordHeaders(request.data.headers), value: request.data.value.map { Data($0.utf8) })
             return Delivery(
                 incoming: IncomingRecord(
                     record: record, partition: request.data.partition, offset: request.data.offset),

@@ -82,7 +82,7 @@ public final class Outbox: Service {
     }
 
     private func append(_ record: Record, in transaction: PostgresConnection) async throws {
-        let headers = String(decoding: try JSONEncoder().encode(record.headers), as: UTF8.self)
+        let headers = String(decoding: try JSONEncoder().encode(record.headers.dictionary), as: UTF8.self)
         try await transaction.query(
             """
             INSERT INTO outbox (topic, key, partition_key, headers, value)
@@ -177,7 +177,7 @@ public final class Outbox: Service {
             let record = Record(
                 topic: try row.string("topic"), key: try row.string("key"),
                 partitionKey: try row.optionalString("partition_key"),
-                headers: try decoder.decode([String: String].self, from: Data(row.string("headers").utf8)),
+                headers: RecordHeaders(try decoder.decode([String: String].self, from: Data(row.string("headers").utf8))),
                 value: try row.optionalString("value").map { Data($0.utf8) })
             return (try row.int("id"), record)
         }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
+import Events
 
 /// Headers as one text, a line each: `name:value`. A backslash, a line feed and a name's colon are escaped.
 enum HeaderText {
-    static func encode(_ headers: [String: String]) -> String {
+    static func encode(_ headers: RecordHeaders) -> String {
         var text = ""
         for (name, value) in headers {
             append(name, isName: true, to: &text)
@@ -30,13 +31,13 @@ enum HeaderText {
     }
 
     /// - Returns: `nil` when the text is none that `encode` makes.
-    static func decode(_ text: String) -> [String: String]? {
-        var headers: [String: String] = [:]
+    static func decode(_ text: String) -> RecordHeaders? {
+        var headers: [RecordHeaders.Element] = []
         for line in text.utf8.split(separator: 10) {
             guard let end = line.firstIndex(of: colon) else { return nil }
-            headers[unescaped(line[..<end])] = unescaped(line[line.index(after: end)...])
+            headers.append((unescaped(line[..<end]), unescaped(line[line.index(after: end)...])))
         }
-        return headers
+        return RecordHeaders(headers)
     }
 
     private static let colon = UInt8(ascii: ":")

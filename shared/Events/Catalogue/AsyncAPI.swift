@@ -98,7 +98,7 @@ public enum AsyncAPI {
             "examples": [
                 [
                     "name": .string(entry.type),
-                    "headers": .object(example.headers.mapValues { .string($0) }),
+                    "headers": .object(example.headers.dictionary.mapValues { .string($0) }),
                     "payload": try JSONDecoder().decode(JSONValue.self, from: example.value ?? Data()),
                 ]
             ],

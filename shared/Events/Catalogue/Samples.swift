@@ -15,12 +15,12 @@ public struct GoldenSample: Codable, Sendable, Hashable {
         topic = record.topic
         key = record.key
         partitionKey = record.partitionKey
-        headers = record.headers
+        headers = record.headers.dictionary
         value = String(decoding: record.value ?? Data(), as: UTF8.self)
     }
 
     public var record: Record {
-        Record(topic: topic, key: key, partitionKey: partitionKey, headers: headers, value: Data(value.utf8))
+        Record(topic: topic, key: key, partitionKey: partitionKey, headers: RecordHeaders(headers), value: Data(value.utf8))
     }
 }
 
