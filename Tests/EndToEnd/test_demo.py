@@ -53,6 +53,17 @@ def test_demo_ends_with_the_app_answering_and_says_what_to_try_next(demo):
     assert len(pids(demo)) == len(NAMES)
 
 
+def test_env_finds_the_executables_of_the_demo_in_a_shell_that_does_not_name_them(demo):
+    elsewhere = {name: value for name, value in demo.environment.items() if name != "SLIPWAY_BIN"}
+    printed = subprocess.run(
+        demo.command("env"), env=elsewhere, capture_output=True, text=True, timeout=60, check=True).stdout
+    result = subprocess.run(
+        ["/bin/sh", "-c", f"{printed}\ncommand -v slipway && slipway whoami"], env=elsewhere, capture_output=True,
+        text=True, timeout=60, check=False)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.startswith(f"{Path(os.environ['SLIPWAY_BIN']).absolute()}/slipway\n")
+
+
 def test_second_demo_is_quick_and_restarts_nothing(demo):
     before = pids(demo)
     output, seconds = demo.run("demo")

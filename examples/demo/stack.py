@@ -32,7 +32,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from slipway_local import broker, builds, bus, demo, engine, images, keys, packages, postgres, teardown  # noqa: E402
 from slipway_local.cli import Client  # noqa: E402
 from slipway_local.engine_api import Engine  # noqa: E402
-from slipway_local.processes import NAMES, Stack, folder  # noqa: E402
+from slipway_local.processes import NAMES, Stack, started_folder  # noqa: E402
 from slipway_local.state import State  # noqa: E402
 from slipway_local.steps import Failure, StepLog, say  # noqa: E402
 
@@ -101,7 +101,7 @@ def environment(state: State) -> None:
     print(f"export SLIPWAY_URL={shlex.quote(stack.panel_url)}")
     # The shell reads the token when it evaluates this; what is printed holds no secret.
     print(f'export SLIPWAY_TOKEN="$(cat {shlex.quote(str(client.token_file()))})"')
-    print(f'export PATH={shlex.quote(str(folder()))}:"$PATH"')
+    print(f'export PATH={shlex.quote(str(started_folder(state)))}:"$PATH"')
     print(f"export DOCKER_HOST={shlex.quote('unix://' + state.data['engine'])}")
 
 

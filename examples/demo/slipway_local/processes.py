@@ -31,6 +31,12 @@ def folder() -> Path:
     return Path(os.environ.get("SLIPWAY_BIN") or CHECKOUT / ".build" / "debug").absolute()
 
 
+def started_folder(state: State) -> Path:
+    """Where the executables of a stack lie that somebody started, in another shell perhaps."""
+    recorded_folder = state.data.get("executables")
+    return Path(recorded_folder) if recorded_folder and "SLIPWAY_BIN" not in os.environ else folder()
+
+
 def executable(name: str) -> Path:
     path = folder() / name
     if not path.exists():
@@ -186,6 +192,7 @@ class Stack:
 
     def ensure(self) -> str:
         """Starts what does not run, restarts what was built anew or configured otherwise; says what was done."""
+        self.record_folder()
         started = []
         for name in NAMES:
             if not self.is_current(name):
@@ -195,6 +202,11 @@ class Stack:
         for name in NAMES:
             self.await_ready(name)
         return f"started {', '.join(started)}, all six ready" if started else "all six ready"
+
+    def record_folder(self) -> None:
+        """So that commands which come later know what this stack was started with."""
+        self.state.data["executables"] = str(folder())
+        self.state.save()
 
     def kill(self, name: str) -> None:
         """SIGKILL, and gone when this returns."""
