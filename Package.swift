@@ -87,9 +87,10 @@ let package = Package(
         shared("Manifest", ["Domain", yams]),
         shared("Events", ["Domain", "Secrets"]),
         shared("EventBus", ["Domain", "Events", lifecycle, metrics]),
-        shared("Postgres", ["CLibPQ", "Domain", logging, lifecycle]),
+        shared("Threads", []),
+        shared("Postgres", ["CLibPQ", "Domain", "Threads", logging, lifecycle]),
         shared("PostgresEventBus", ["Domain", "EventBus", "Events", "Postgres", logging, lifecycle]),
-        shared("KafkaEventBus", ["CRdKafka", "Domain", "EventBus", "Events", logging, lifecycle]),
+        shared("KafkaEventBus", ["CRdKafka", "Domain", "EventBus", "Events", "Threads", logging, lifecycle]),
         shared("Messaging", ["Domain", "EventBus", "Events", "Postgres", logging, lifecycle, metrics]),
         shared(
             "ServiceKit",
@@ -133,6 +134,7 @@ let package = Package(
         tests("Domain", ["Domain"]),
         tests("Secrets", ["Secrets"]),
         tests("Events", ["Domain", "Events", "Secrets"], exclude: ["Golden", "Released"]),
+        tests("Threads", ["Threads"]),
         tests("Postgres", ["Domain", "Postgres", "TestSupport"]),
         tests(
             "EventBus",

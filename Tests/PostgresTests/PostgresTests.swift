@@ -71,6 +71,23 @@ struct PoolTests {
         }
     }
 
+    @Test func aConnectionRefusesWhatComesAfterItsEnd() async throws {
+        try await TestDatabase.with { url in
+            let connection = try await PostgresConnection.connect(to: url, name: "test")
+            await connection.close()
+            await withTaskGroup(of: PostgresError.Code?.self) { group in
+                for _ in 0..<20 {
+                    group.addTask { await refusal { try await connection.query("SELECT 1") }?.code }
+                }
+                for await code in group { #expect(code == .closed) }
+            }
+            #expect(await refusal { try await connection.listen(["bell"]) { _ in } }?.code == .closed)
+            let isIdle = await connection.isIdle
+            #expect(!isIdle)
+            await connection.close()
+        }
+    }
+
     @Test func borrowersBeyondTheLimitWaitTheirTurn() async throws {
         try await withPool(connectionsMax: 2) { pool in
             try await pool.query("CREATE TABLE t (x int)")

@@ -3,7 +3,6 @@
 #include <librdkafka/rdkafka.h>
 #include <librdkafka/rdkafka_mock.h>
 #include <malloc.h>
-#include <sys/prctl.h>
 
 // rd_kafka_producev is variadic, which Swift cannot call. Key, value and headers are copied or, on success only,
 // taken over (headers); `opaque` comes back with the delivery report.
@@ -15,9 +14,6 @@ static inline rd_kafka_resp_err_t crdkafka_produce(rd_kafka_t *rk, rd_kafka_topi
                              RD_KAFKA_V_VALUE((void *)value, value_size), RD_KAFKA_V_HEADERS(headers),
                              RD_KAFKA_V_OPAQUE((void *)opaque), RD_KAFKA_V_END);
 }
-
-// prctl is variadic as well. Linux keeps 15 bytes of the name.
-static inline void crdkafka_name_thread(const char *name) { prctl(PR_SET_NAME, name, 0, 0, 0); }
 
 // Bytes allocated and not freed, librdkafka's included, for the leak check: Swift's Glibc leaves malloc.h out.
 static inline size_t crdkafka_heap_bytes(void) {

@@ -3,48 +3,19 @@ import CRdKafka
 import EventBus
 import Glibc
 import Synchronization
+import Threads
 
-/// Runs `body` on a new thread: librdkafka's calls block, and the cooperative pool is as wide as the machine has cores.
-func startThread(_ name: String, _ body: @escaping @Sendable () -> Void) throws {
-    final class Body: Sendable {
-        let name: String
-        let run: @Sendable () -> Void
-        init(name: String, run: @escaping @Sendable () -> Void) {
-            self.name = name
-            self.run = run
-        }
-    }
-    var attributes = pthread_attr_t()
-    pthread_attr_init(&attributes)
-    defer { pthread_attr_destroy(&attributes) }
-    pthread_attr_setdetachstate(&attributes, Int32(PTHREAD_CREATE_DETACHED))
-    pthread_attr_setstacksize(&attributes, KafkaLimits.threadStackBytes)
-    let boxed = Unmanaged.passRetained(Body(name: name, run: body))
-    var thread = pthread_t()
-    let status = pthread_create(
-        &thread, &attributes,
-        { argument in
-            guard let argument else { return nil }
-            let body = Unmanaged<Body>.fromOpaque(argument).takeRetainedValue()
-            crdkafka_name_thread(body.name)
-            body.run()
-            return nil
-        }, boxed.toOpaque())
-    guard status == 0 else {
-        boxed.release()
-        throw BusError("the system refuses a thread for the bus (error \(status)): raise the limit of threads")
-    }
-}
-
-/// Runs `body` on a thread of its own and hands over what it returns.
+/// Runs `body`, which calls librdkafka, on a thread of its own and hands over what it returns.
 func onThread<Success: Sendable>(
     _ name: String, _ body: @escaping @Sendable () throws -> Success
 ) async throws -> Success {
     try await withCheckedThrowingContinuation { continuation in
         do {
-            try startThread(name) { continuation.resume(with: Result { try body() }) }
+            try startThread(name, stackBytes: KafkaLimits.threadStackBytes) {
+                continuation.resume(with: Result { try body() })
+            }
         } catch {
-            continuation.resume(throwing: error)
+            continuation.resume(throwing: BusError("\(error)"))
         }
     }
 }

@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 import Glibc
 import Synchronization
+import Threads
 
 /// The thread a connection lives on, as the executor of its actor.
 ///
 /// libpq's calls block, and the cooperative pool is as wide as the machine has cores, so each connection brings a
 /// thread of its own and every libpq call of that connection is made there. Between jobs the thread sleeps in
 /// `poll(2)` on a doorbell and, while the connection listens, on its socket.
+///
+/// An executor has to run every job, or who awaits it waits for ever: a job that comes after the thread has ended
+/// brings a thread of its own, on which the actor refuses it.
 final class ConnectionThread: SerialExecutor, @unchecked Sendable {
-    // Unchecked: `jobs` and `state` are only touched under `lock`; `doorbell` is immutable; `onReadable` and
-    // `watched` are only touched on the thread itself.
+    // Unchecked: `jobs`, `stopping`, `isRunning` and `identity` are only touched under `lock`; `doorbell` is immutable;
+    // `onReadable` and `watched` are only touched on the thread itself, of which there is one at a time.
     private let lock = Mutex(Pending())
     private let name: String
     private let doorbell: (read: Int32, write: Int32)
@@ -19,43 +23,55 @@ final class ConnectionThread: SerialExecutor, @unchecked Sendable {
     private struct Pending {
         var jobs: [UnownedJob] = []
         var stopping = false
+        var isRunning = true
         var identity: pthread_t?
     }
 
-    init(name: String) {
+    private static let stackBytes = 512 * 1024
+
+    /// - Throws: `PostgresError.Code.connect` when the system has no pipe or no thread to give.
+    init(name: String) throws(PostgresError) {
         var ends: [Int32] = [-1, -1]
-        precondition(pipe(&ends) == 0, "pipe: out of file descriptors")
+        guard pipe(&ends) == 0 else {
+            throw PostgresError(.connect, "the system refuses a pipe (error \(errno)): raise the limit of files")
+        }
         for end in ends {
             _ = fcntl(end, F_SETFD, FD_CLOEXEC)
             _ = fcntl(end, F_SETFL, O_NONBLOCK)
         }
         doorbell = (ends[0], ends[1])
         self.name = name
-        start()
+        do {
+            try start()
+        } catch {
+            throw PostgresError(.connect, "\(error)")
+        }
     }
 
-    private static let stackBytes = 512 * 1024
+    // Closed no earlier: whoever holds the connection may ring. Nobody does any more, and no thread runs.
+    deinit {
+        close(doorbell.read)
+        close(doorbell.write)
+    }
 
-    /// Runs `loop` on a new detached thread, which keeps `self` alive until it ends.
-    private func start() {
-        var attributes = pthread_attr_t()
-        pthread_attr_init(&attributes)
-        defer { pthread_attr_destroy(&attributes) }
-        pthread_attr_setstacksize(&attributes, Self.stackBytes)
-        pthread_attr_setdetachstate(&attributes, Int32(PTHREAD_CREATE_DETACHED))
-        var identity = pthread_t()
-        let status = pthread_create(
-            &identity, &attributes,
-            { context in
-                if let context { Unmanaged<ConnectionThread>.fromOpaque(context).takeRetainedValue().loop() }
-                return nil
-            }, Unmanaged.passRetained(self).toOpaque())
-        precondition(status == 0, "pthread_create: out of threads")
+    /// Runs `loop` on a new thread, which keeps `self` alive until it ends.
+    private func start() throws(ThreadRefused) {
+        try startThread(name, stackBytes: Self.stackBytes) { self.loop() }
     }
 
     func enqueue(_ job: UnownedJob) {
-        lock.withLock { $0.jobs.append(job) }
-        ring()
+        let mustStart = lock.withLock { pending in
+            pending.jobs.append(job)
+            defer { pending.isRunning = true }
+            return !pending.isRunning
+        }
+        guard mustStart else { return ring() }
+        do {
+            try start()
+        } catch {
+            // There is nowhere to run it, and nobody to tell.
+            fatalError("\(error)")
+        }
     }
 
     func asUnownedSerialExecutor() -> UnownedSerialExecutor {
@@ -92,30 +108,20 @@ final class ConnectionThread: SerialExecutor, @unchecked Sendable {
         _ = write(doorbell.write, &byte, 1)
     }
 
-    /// Names the calling thread, for `top -H` and debuggers; Linux keeps 15 bytes. Glibc's function for it is not
-    /// visible to Swift.
-    private static func nameThisThread(_ name: String) {
-        let file = open("/proc/thread-self/comm", O_WRONLY)
-        guard file >= 0 else { return }
-        var name = name
-        name.withUTF8 { _ = write(file, $0.baseAddress, min($0.count, 15)) }
-        close(file)
-    }
-
     private func loop() {
-        Self.nameThisThread(name)
         lock.withLock { $0.identity = pthread_self() }
         while true {
-            let (jobs, stopping) = lock.withLock { pending in
+            let (jobs, isOver) = lock.withLock { pending in
                 let jobs = pending.jobs
                 pending.jobs = []
-                return (jobs, pending.stopping)
+                if jobs.isEmpty, pending.stopping { pending.isRunning = false }
+                return (jobs, !pending.isRunning)
             }
+            if isOver { return }
             for job in jobs {
                 job.runSynchronously(on: asUnownedSerialExecutor())
             }
             if !jobs.isEmpty { continue }
-            if stopping { break }
             var descriptors = [
                 pollfd(fd: doorbell.read, events: Int16(POLLIN), revents: 0),
                 pollfd(fd: watched, events: Int16(POLLIN), revents: 0),
@@ -127,8 +133,5 @@ final class ConnectionThread: SerialExecutor, @unchecked Sendable {
             }
             if descriptors[1].revents != 0 { onReadable?() }
         }
-        onReadable = nil
-        close(doorbell.read)
-        close(doorbell.write)
     }
 }

@@ -20,7 +20,7 @@ public actor PostgresConnection {
     ///
     /// - Throws: `PostgresError.Code.connect`, with libpq's text, which never holds the password.
     public static func connect(to url: String, name: String) async throws -> PostgresConnection {
-        let connection = PostgresConnection(name: name)
+        let connection = try PostgresConnection(name: name)
         do {
             try await connection.open(url, name: name)
         } catch {
@@ -30,8 +30,8 @@ public actor PostgresConnection {
         return connection
     }
 
-    private init(name: String) {
-        thread = ConnectionThread(name: "pg-\(name)")
+    private init(name: String) throws(PostgresError) {
+        thread = try ConnectionThread(name: "pg-\(name)")
     }
 
     private func open(_ url: String, name: String) throws {
