@@ -71,6 +71,55 @@ struct PoolTests {
         }
     }
 
+    @Test func aSwallowedSerializationFailureIsTriedAgain() async throws {
+        try await withPool { pool in
+            try await pool.query("CREATE TABLE t (x int)")
+            var attempts = 0
+            try await pool.withTransaction { connection in
+                attempts += 1
+                try await connection.query("INSERT INTO t VALUES (\(attempts))")
+                guard attempts == 1 else { return }
+                _ = await refusal {
+                    try await connection.query("DO $$ BEGIN RAISE serialization_failure; END $$")
+                }
+            }
+            #expect(attempts == 2)
+            let rows = try await pool.query("SELECT x FROM t")
+            #expect(try rows.map { try $0.int("x") } == [2])
+        }
+    }
+
+    @Test func aSwallowedFailureIsWhatTheTransactionFailsWith() async throws {
+        try await withPool { pool in
+            try await pool.query("CREATE TABLE t (x text CONSTRAINT only_once PRIMARY KEY)")
+            let failure = await refusal {
+                try await pool.withTransaction { connection in
+                    let insert: SQL = "INSERT INTO t VALUES (\("a"))"
+                    try await connection.query(insert)
+                    _ = await refusal { try await connection.query(insert) }
+                    #expect(await refusal { try await connection.query("SELECT 1") }?.constraint == "only_once")
+                }
+            }
+            #expect(failure?.isUniqueViolation == true)
+            let rows = try await pool.query("SELECT x FROM t")
+            #expect(rows.isEmpty)
+        }
+    }
+
+    @Test func whatASavepointUndoesFailsNothing() async throws {
+        try await withPool { pool in
+            try await pool.query("CREATE TABLE t (x int)")
+            try await pool.withTransaction { connection in
+                try await connection.query("INSERT INTO t VALUES (1)")
+                try await connection.query("SAVEPOINT s")
+                _ = await refusal { try await connection.query("SELECT 1 / 0") }
+                try await connection.query("ROLLBACK TO SAVEPOINT s")
+            }
+            let rows = try await pool.query("SELECT x FROM t")
+            #expect(rows.count == 1)
+        }
+    }
+
     @Test func aConnectionRefusesWhatComesAfterItsEnd() async throws {
         try await TestDatabase.with { url in
             let connection = try await PostgresConnection.connect(to: url, name: "test")

@@ -9,6 +9,8 @@ public actor PostgresConnection {
     private let thread: ConnectionThread
     private var handle: OpaquePointer?
     private var prepared: [String: String] = [:]
+    /// Why the transaction that is open can only be rolled back: the first failure in it.
+    private var failure: PostgresError?
     private var notify: (@Sendable (PostgresNotification) -> Void)?
 
     /// Distinct statements kept prepared per session; past it, statements are sent unprepared.
@@ -67,7 +69,8 @@ public actor PostgresConnection {
 
     /// Runs one statement and returns all its rows.
     ///
-    /// - Throws: `PostgresError`; after `closed` the connection cannot be used any more.
+    /// - Throws: `PostgresError`; after `closed` the connection cannot be used any more. In a transaction in which a
+    ///   statement has failed, that failure again instead of SQLSTATE 25P02, which would hide the cause.
     @discardableResult
     public func query(_ sql: SQL) throws -> [Row] {
         let result = try execute(sql, isBinary: false)
@@ -77,13 +80,10 @@ public actor PostgresConnection {
 
     /// Commits the transaction that is open.
     ///
-    /// - Throws: SQLSTATE 25P02 when one of its statements failed and that error was swallowed: Postgres would answer
-    ///   `COMMIT` by rolling back, without an error.
+    /// - Throws: the failure of one of its statements when that was swallowed: Postgres would answer `COMMIT` by
+    ///   rolling back, without an error.
     func commit() throws {
-        if let handle, PQtransactionStatus(handle) == PQTRANS_INERROR {
-            throw PostgresError(
-                .server, "a statement of the transaction failed, nothing is committed", sqlState: "25P02")
-        }
+        if let failure { throw failure }
         try query("COMMIT")
     }
 
@@ -215,15 +215,22 @@ public actor PostgresConnection {
 
     private func check(_ result: OpaquePointer?, on handle: OpaquePointer) throws {
         let status = PQresultStatus(result)
-        if status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK { return }
+        if status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK {
+            // In a failed transaction only what ends it, or goes back to before the failure, succeeds.
+            failure = nil
+            return
+        }
         func field(_ code: Character) -> String? {
             PQresultErrorField(result, Int32(code.asciiValue ?? 0)).map { String(cString: $0) }
         }
         if PQstatus(handle) != CONNECTION_OK {
             throw PostgresError(.closed, Self.message(handle), sqlState: field("C"))
         }
-        throw PostgresError(
+        if let failure { throw failure }
+        let error = PostgresError(
             .server, field("M") ?? Self.message(handle), sqlState: field("C"), constraint: field("n"))
+        if PQtransactionStatus(handle) == PQTRANS_INERROR { failure = error }
+        throw error
     }
 
     private static func message(_ handle: OpaquePointer) -> String {
