@@ -55,4 +55,19 @@ enum OpenAPIDocument {
 }
 
 /// The parts of the document.
-enum OpenAPIText {}
+enum OpenAPIText {
+    private static let problemNames = [
+        400: "Malformed", 401: "Unauthenticated", 403: "Forbidden", 404: "NotFound", 409: "Conflict", 422: "Invalid",
+        503: "Unavailable",
+    ]
+
+    /// The end of the `responses` of a route that asks for a token: the answers of these statuses, and whatever else
+    /// goes wrong.
+    static func problems(_ statuses: Int...) -> String {
+        let named = ([401] + statuses).sorted().map { status in
+            "\"\(status)\": {$ref: \"#/components/responses/\(problemNames[status] ?? "Undefined")\"}"
+        }
+        // The first line is indented where this is written.
+        return (named + ["default: {$ref: \"#/components/responses/Problem\"}"]).joined(separator: "\n        ")
+    }
+}

@@ -19,8 +19,7 @@ extension OpenAPIText {
                         name: ada
                         isOperator: false
                         organisations: [{name: acme, role: owner}]
-                "401": {$ref: "#/components/responses/Unauthenticated"}
-                default: {$ref: "#/components/responses/Problem"}
+                \(problems())
           /v1/tokens:
             get:
               tags: [account]
@@ -34,8 +33,7 @@ extension OpenAPIText {
                       schema:
                         type: array
                         items: {$ref: "#/components/schemas/Token"}
-                "401": {$ref: "#/components/responses/Unauthenticated"}
-                default: {$ref: "#/components/responses/Problem"}
+                \(problems())
             post:
               tags: [account]
               operationId: createToken
@@ -57,10 +55,7 @@ extension OpenAPIText {
                   content:
                     application/json:
                       schema: {$ref: "#/components/schemas/CreatedToken"}
-                "401": {$ref: "#/components/responses/Unauthenticated"}
-                "409": {$ref: "#/components/responses/Conflict"}
-                "422": {$ref: "#/components/responses/Invalid"}
-                default: {$ref: "#/components/responses/Problem"}
+                \(problems(409, 422))
           /v1/tokens/{id}:
             parameters:
               - name: id
@@ -73,9 +68,7 @@ extension OpenAPIText {
               summary: Revoke a token
               responses:
                 "204": {description: The token is worth nothing any more.}
-                "401": {$ref: "#/components/responses/Unauthenticated"}
-                "404": {$ref: "#/components/responses/NotFound"}
-                default: {$ref: "#/components/responses/Problem"}
+                \(problems(404))
           /v1/organisations:
             get:
               tags: [account]
@@ -89,8 +82,7 @@ extension OpenAPIText {
                       schema:
                         type: array
                         items: {$ref: "#/components/schemas/Organisation"}
-                "401": {$ref: "#/components/responses/Unauthenticated"}
-                default: {$ref: "#/components/responses/Problem"}
+                \(problems())
             post:
               tags: [account]
               operationId: createOrganisation
@@ -112,10 +104,7 @@ extension OpenAPIText {
                   content:
                     application/json:
                       schema: {$ref: "#/components/schemas/Organisation"}
-                "401": {$ref: "#/components/responses/Unauthenticated"}
-                "409": {$ref: "#/components/responses/Conflict"}
-                "422": {$ref: "#/components/responses/Invalid"}
-                default: {$ref: "#/components/responses/Problem"}
+                \(problems(409, 422))
           /v1/organisations/{org}:
             parameters:
               - $ref: "#/components/parameters/Organisation"
@@ -129,8 +118,6 @@ extension OpenAPIText {
                   content:
                     application/json:
                       schema: {$ref: "#/components/schemas/Organisation"}
-                "401": {$ref: "#/components/responses/Unauthenticated"}
-                "404": {$ref: "#/components/responses/NotFound"}
-                default: {$ref: "#/components/responses/Problem"}
+                \(problems(404))
         """
 }

@@ -17,9 +17,7 @@ extension OpenAPIText {
                       schema:
                         type: array
                         items: {$ref: "#/components/schemas/App"}
-                "401": {$ref: "#/components/responses/Unauthenticated"}
-                "404": {$ref: "#/components/responses/NotFound"}
-                default: {$ref: "#/components/responses/Problem"}
+                \(problems(404))
             post:
               tags: [apps]
               operationId: createApp
@@ -56,12 +54,7 @@ extension OpenAPIText {
                             currentDeployment: null
                             latestDeployment: null
                             createdAt: "2026-01-31T10:00:00.000000Z"
-                "401": {$ref: "#/components/responses/Unauthenticated"}
-                "403": {$ref: "#/components/responses/Forbidden"}
-                "404": {$ref: "#/components/responses/NotFound"}
-                "409": {$ref: "#/components/responses/Conflict"}
-                "422": {$ref: "#/components/responses/Invalid"}
-                default: {$ref: "#/components/responses/Problem"}
+                \(problems(403, 404, 409, 422))
           /v1/apps/{org}/{app}:
             parameters:
               - $ref: "#/components/parameters/Organisation"
@@ -76,9 +69,7 @@ extension OpenAPIText {
                   content:
                     application/json:
                       schema: {$ref: "#/components/schemas/App"}
-                "401": {$ref: "#/components/responses/Unauthenticated"}
-                "404": {$ref: "#/components/responses/NotFound"}
-                default: {$ref: "#/components/responses/Problem"}
+                \(problems(404))
             delete:
               tags: [apps]
               operationId: deleteApp
@@ -86,10 +77,7 @@ extension OpenAPIText {
               description: With its repository, its environments, all that runs in them and their data. For owners.
               responses:
                 "204": {description: The app is gone; what runs is being taken down.}
-                "401": {$ref: "#/components/responses/Unauthenticated"}
-                "403": {$ref: "#/components/responses/Forbidden"}
-                "404": {$ref: "#/components/responses/NotFound"}
-                default: {$ref: "#/components/responses/Problem"}
+                \(problems(403, 404))
           /v1/apps/{org}/{app}/environments:
             parameters:
               - $ref: "#/components/parameters/Organisation"
@@ -106,9 +94,7 @@ extension OpenAPIText {
                       schema:
                         type: array
                         items: {$ref: "#/components/schemas/Environment"}
-                "401": {$ref: "#/components/responses/Unauthenticated"}
-                "404": {$ref: "#/components/responses/NotFound"}
-                default: {$ref: "#/components/responses/Problem"}
+                \(problems(404))
             post:
               tags: [apps]
               operationId: createEnvironment
@@ -130,12 +116,7 @@ extension OpenAPIText {
                   content:
                     application/json:
                       schema: {$ref: "#/components/schemas/Environment"}
-                "401": {$ref: "#/components/responses/Unauthenticated"}
-                "403": {$ref: "#/components/responses/Forbidden"}
-                "404": {$ref: "#/components/responses/NotFound"}
-                "409": {$ref: "#/components/responses/Conflict"}
-                "422": {$ref: "#/components/responses/Invalid"}
-                default: {$ref: "#/components/responses/Problem"}
+                \(problems(403, 404, 409, 422))
           /v1/apps/{org}/{app}/environments/{env}:
             parameters:
               - $ref: "#/components/parameters/Organisation"
@@ -151,9 +132,7 @@ extension OpenAPIText {
                   content:
                     application/json:
                       schema: {$ref: "#/components/schemas/Environment"}
-                "401": {$ref: "#/components/responses/Unauthenticated"}
-                "404": {$ref: "#/components/responses/NotFound"}
-                default: {$ref: "#/components/responses/Problem"}
+                \(problems(404))
             delete:
               tags: [apps]
               operationId: deleteEnvironment
@@ -161,10 +140,7 @@ extension OpenAPIText {
               description: With all that runs in it and its data. Its branch stays in the repository.
               responses:
                 "204": {description: The environment is gone; what runs is being taken down.}
-                "401": {$ref: "#/components/responses/Unauthenticated"}
-                "403": {$ref: "#/components/responses/Forbidden"}
-                "404": {$ref: "#/components/responses/NotFound"}
-                default: {$ref: "#/components/responses/Problem"}
+                \(problems(403, 404))
           /v1/apps/{org}/{app}/environments/{env}/logs:
             parameters:
               - $ref: "#/components/parameters/Organisation"
@@ -196,9 +172,6 @@ extension OpenAPIText {
                         items: {$ref: "#/components/schemas/AppLogLine"}
                     text/event-stream:
                       schema: {type: string}
-                "401": {$ref: "#/components/responses/Unauthenticated"}
-                "404": {$ref: "#/components/responses/NotFound"}
-                "422": {$ref: "#/components/responses/Invalid"}
-                default: {$ref: "#/components/responses/Problem"}
+                \(problems(404, 422))
         """
 }

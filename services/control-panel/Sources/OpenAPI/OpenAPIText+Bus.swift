@@ -15,10 +15,7 @@ extension OpenAPIText {
                       schema:
                         type: array
                         items: {$ref: "#/components/schemas/BusTopic"}
-                "401": {$ref: "#/components/responses/Unauthenticated"}
-                "403": {$ref: "#/components/responses/Forbidden"}
-                "503": {$ref: "#/components/responses/Unavailable"}
-                default: {$ref: "#/components/responses/Problem"}
+                \(problems(403, 503))
           /v1/bus/lag:
             get:
               tags: [bus]
@@ -32,10 +29,7 @@ extension OpenAPIText {
                       schema:
                         type: array
                         items: {$ref: "#/components/schemas/BusLag"}
-                "401": {$ref: "#/components/responses/Unauthenticated"}
-                "403": {$ref: "#/components/responses/Forbidden"}
-                "503": {$ref: "#/components/responses/Unavailable"}
-                default: {$ref: "#/components/responses/Problem"}
+                \(problems(403, 503))
           /v1/bus/tail:
             get:
               tags: [bus]
@@ -66,11 +60,7 @@ extension OpenAPIText {
                         event: record
                         data: {"headers":{},"isShortened":true,"key":"env_1","offset":7,"partition":0,"topic":"usage"}
 
-                "401": {$ref: "#/components/responses/Unauthenticated"}
-                "403": {$ref: "#/components/responses/Forbidden"}
-                "422": {$ref: "#/components/responses/Invalid"}
-                "503": {$ref: "#/components/responses/Unavailable"}
-                default: {$ref: "#/components/responses/Problem"}
+                \(problems(403, 422, 503))
           /v1/bus/dead-letters:
             get:
               tags: [bus]
@@ -98,10 +88,7 @@ extension OpenAPIText {
                       schema:
                         type: array
                         items: {$ref: "#/components/schemas/DeadLetter"}
-                "401": {$ref: "#/components/responses/Unauthenticated"}
-                "403": {$ref: "#/components/responses/Forbidden"}
-                "422": {$ref: "#/components/responses/Invalid"}
-                default: {$ref: "#/components/responses/Problem"}
+                \(problems(403, 422))
           /v1/bus/dead-letters/{id}:
             parameters:
               - $ref: "#/components/parameters/DeadLetter"
@@ -115,10 +102,7 @@ extension OpenAPIText {
                   content:
                     application/json:
                       schema: {$ref: "#/components/schemas/DeadLetterDetail"}
-                "401": {$ref: "#/components/responses/Unauthenticated"}
-                "403": {$ref: "#/components/responses/Forbidden"}
-                "404": {$ref: "#/components/responses/NotFound"}
-                default: {$ref: "#/components/responses/Problem"}
+                \(problems(403, 404))
           /v1/bus/dead-letters/{id}/replay:
             parameters:
               - $ref: "#/components/parameters/DeadLetter"
@@ -135,12 +119,7 @@ extension OpenAPIText {
                   content:
                     application/json:
                       schema: {$ref: "#/components/schemas/DeadLetter"}
-                "401": {$ref: "#/components/responses/Unauthenticated"}
-                "403": {$ref: "#/components/responses/Forbidden"}
-                "404": {$ref: "#/components/responses/NotFound"}
-                "409": {$ref: "#/components/responses/Conflict"}
-                "422": {$ref: "#/components/responses/Invalid"}
-                default: {$ref: "#/components/responses/Problem"}
+                \(problems(403, 404, 409, 422))
           /v1/bus/dead-letters/{id}/discard:
             parameters:
               - $ref: "#/components/parameters/DeadLetter"
@@ -156,11 +135,6 @@ extension OpenAPIText {
                   content:
                     application/json:
                       schema: {$ref: "#/components/schemas/DeadLetter"}
-                "401": {$ref: "#/components/responses/Unauthenticated"}
-                "403": {$ref: "#/components/responses/Forbidden"}
-                "404": {$ref: "#/components/responses/NotFound"}
-                "409": {$ref: "#/components/responses/Conflict"}
-                "422": {$ref: "#/components/responses/Invalid"}
-                default: {$ref: "#/components/responses/Problem"}
+                \(problems(403, 404, 409, 422))
         """
 }

@@ -27,10 +27,7 @@ extension OpenAPIText {
                       schema:
                         type: array
                         items: {$ref: "#/components/schemas/Deployment"}
-                "401": {$ref: "#/components/responses/Unauthenticated"}
-                "404": {$ref: "#/components/responses/NotFound"}
-                "422": {$ref: "#/components/responses/Invalid"}
-                default: {$ref: "#/components/responses/Problem"}
+                \(problems(404, 422))
             post:
               tags: [deployments]
               operationId: createDeployment
@@ -59,12 +56,7 @@ extension OpenAPIText {
                   content:
                     application/json:
                       schema: {$ref: "#/components/schemas/Deployment"}
-                "401": {$ref: "#/components/responses/Unauthenticated"}
-                "403": {$ref: "#/components/responses/Forbidden"}
-                "404": {$ref: "#/components/responses/NotFound"}
-                "409": {$ref: "#/components/responses/Conflict"}
-                "422": {$ref: "#/components/responses/Invalid"}
-                default: {$ref: "#/components/responses/Problem"}
+                \(problems(403, 404, 409, 422))
           /v1/apps/{org}/{app}/environments/{env}/deployments/{id}:
             parameters:
               - $ref: "#/components/parameters/Organisation"
@@ -81,9 +73,7 @@ extension OpenAPIText {
                   content:
                     application/json:
                       schema: {$ref: "#/components/schemas/Deployment"}
-                "401": {$ref: "#/components/responses/Unauthenticated"}
-                "404": {$ref: "#/components/responses/NotFound"}
-                default: {$ref: "#/components/responses/Problem"}
+                \(problems(404))
           /v1/apps/{org}/{app}/environments/{env}/deployments/{id}/cancel:
             parameters:
               - $ref: "#/components/parameters/Organisation"
@@ -101,11 +91,7 @@ extension OpenAPIText {
                   content:
                     application/json:
                       schema: {$ref: "#/components/schemas/Deployment"}
-                "401": {$ref: "#/components/responses/Unauthenticated"}
-                "403": {$ref: "#/components/responses/Forbidden"}
-                "404": {$ref: "#/components/responses/NotFound"}
-                "409": {$ref: "#/components/responses/Conflict"}
-                default: {$ref: "#/components/responses/Problem"}
+                \(problems(403, 404, 409))
           /v1/apps/{org}/{app}/environments/{env}/deployments/{id}/log:
             parameters:
               - $ref: "#/components/parameters/Organisation"
@@ -139,10 +125,7 @@ extension OpenAPIText {
                       schema:
                         type: array
                         items: {$ref: "#/components/schemas/LogLine"}
-                "401": {$ref: "#/components/responses/Unauthenticated"}
-                "404": {$ref: "#/components/responses/NotFound"}
-                "503": {$ref: "#/components/responses/Unavailable"}
-                default: {$ref: "#/components/responses/Problem"}
+                \(problems(404, 503))
         """
 
     static let gitPaths = """

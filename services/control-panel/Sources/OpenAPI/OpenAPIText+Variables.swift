@@ -19,10 +19,7 @@ extension OpenAPIText {
                       schema:
                         type: array
                         items: {$ref: "#/components/schemas/Variable"}
-                "401": {$ref: "#/components/responses/Unauthenticated"}
-                "403": {$ref: "#/components/responses/Forbidden"}
-                "404": {$ref: "#/components/responses/NotFound"}
-                default: {$ref: "#/components/responses/Problem"}
+                \(problems(403, 404))
             patch:
               tags: [variables]
               operationId: changeVariables
@@ -47,12 +44,7 @@ extension OpenAPIText {
                   content:
                     application/json:
                       schema: {$ref: "#/components/schemas/ChangedVariables"}
-                "400": {$ref: "#/components/responses/Malformed"}
-                "401": {$ref: "#/components/responses/Unauthenticated"}
-                "403": {$ref: "#/components/responses/Forbidden"}
-                "404": {$ref: "#/components/responses/NotFound"}
-                "422": {$ref: "#/components/responses/Invalid"}
-                default: {$ref: "#/components/responses/Problem"}
+                \(problems(400, 403, 404, 422))
           /v1/apps/{org}/{app}/environments/{env}/variables/{name}:
             parameters:
               - $ref: "#/components/parameters/Organisation"
@@ -84,12 +76,7 @@ extension OpenAPIText {
                   content:
                     application/json:
                       schema: {$ref: "#/components/schemas/ChangedVariables"}
-                "400": {$ref: "#/components/responses/Malformed"}
-                "401": {$ref: "#/components/responses/Unauthenticated"}
-                "403": {$ref: "#/components/responses/Forbidden"}
-                "404": {$ref: "#/components/responses/NotFound"}
-                "422": {$ref: "#/components/responses/Invalid"}
-                default: {$ref: "#/components/responses/Problem"}
+                \(problems(400, 403, 404, 422))
             delete:
               tags: [variables]
               operationId: unsetVariable
@@ -100,10 +87,6 @@ extension OpenAPIText {
                   content:
                     application/json:
                       schema: {$ref: "#/components/schemas/ChangedVariables"}
-                "401": {$ref: "#/components/responses/Unauthenticated"}
-                "403": {$ref: "#/components/responses/Forbidden"}
-                "404": {$ref: "#/components/responses/NotFound"}
-                "422": {$ref: "#/components/responses/Invalid"}
-                default: {$ref: "#/components/responses/Problem"}
+                \(problems(403, 404, 422))
         """
 }
