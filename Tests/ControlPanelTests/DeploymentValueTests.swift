@@ -80,9 +80,8 @@ import Testing
     @Test func eachStageHasOneHeading() {
         var narration = PushNarration()
         let first = narration.tell([line("build", "one"), line("build", "two"), line("release", "three")])
-        #expect(
-            first == "\n-----> Build\n       one\n       two\n\n-----> Release hook\n       three\n")
-        #expect(narration.tell([line("release", "four")]) == "       four\n")
+        #expect(first == "==> build\n    one\n    two\n==> release\n    three\n")
+        #expect(narration.tell([line("release", "four")]) == "    four\n")
     }
 
     @Test func whatMovesTheCursorIsTakenOut() {

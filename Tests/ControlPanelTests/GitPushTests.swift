@@ -55,7 +55,7 @@ import Testing
             try await finishNextDeployment(fixture)
             let result = try await push
             #expect(result.isSuccess, "\(result.message)")
-            let texts = ["remote: Deployment 1 of main", "-----> Build", "installing", "http://shop-acme.apps.test"]
+            let texts = ["remote: Deployment #1 of main", "==> build", "installing", "http://shop-acme.apps.test"]
             for expected in texts {
                 #expect(result.message.contains(expected), "\(expected)")
             }
@@ -69,7 +69,7 @@ import Testing
             try await finishNextDeployment(fixture, failing: "pip cannot find flaskk")
             let result = try await push
             #expect(result.isSuccess)
-            #expect(result.message.contains("Failed at build"))
+            #expect(result.message.contains("failed in stage build"))
             #expect(result.message.contains("pip cannot find flaskk"))
         }
     }

@@ -2,7 +2,7 @@
 import Domain
 import Events
 
-/// A deployment told as text, as `git push` shows it.
+/// A deployment told as text, as `git push` shows it: stages and lines in the form of `slipway logs`.
 struct PushNarration: Sendable {
     private var stage: String?
 
@@ -14,16 +14,16 @@ struct PushNarration: Sendable {
         for line in lines {
             if line.stage != stage {
                 stage = line.stage
-                text += "\n-----> \(Self.heading(line.stage))\n"
+                text += "==> \(line.stage)\n"
             }
-            text += "       \(Self.printable(line.text))\n"
+            text += "    \(Self.printable(line.text))\n"
         }
         return text
     }
 
     static func begin(_ answer: DeploymentAnswer, environment: String) -> String {
         let commit = "\(answer.commit.prefix(8)) \(printable(answer.message))"
-        return "\nDeployment \(answer.number) of \(environment), commit \(commit)\n"
+        return "\nDeployment #\(answer.number) of \(environment), commit \(commit)\n"
     }
 
     /// The URL, or why there is none and what to do.
@@ -33,26 +33,25 @@ struct PushNarration: Sendable {
             let duration = answer.finishedAt.map { $0.since(answer.createdAt).inSeconds } ?? 0
             let tenths = Int((duration * 10).rounded())
             let image = answer.imageWasReused ? ", image reused" : ""
-            return "\n-----> Live in \(tenths / 10).\(tenths % 10) s\(image)\n       \(answer.url)\n\n"
+            return "==> live in \(tenths / 10).\(tenths % 10) s\(image)\n    \(answer.url)\n\n"
         case .failed:
             return """
-
-                -----> Failed at \(heading(answer.stage).lowercased())
+                ==> failed in stage \(answer.stage)
                 \(indented(answer.reason ?? "no reason was given"))
-                       What ran before goes on running. Fix it, commit and push again;
-                       `slipway logs --build` shows this log again.
+                    What ran before goes on running. Fix it, commit and push again;
+                    `slipway logs --build` shows this log again.
 
 
                 """
         case .cancelled:
-            return "\n-----> Cancelled\n       What ran before goes on running.\n\n"
+            return "==> cancelled\n    What ran before goes on running.\n\n"
         case .queued, .running:
             return ongoing("the log ends here")
         }
     }
 
     static func ongoing(_ why: String) -> String {
-        "\n       \(why); the deployment goes on. `slipway status` tells what became of it.\n\n"
+        "    \(why); the deployment goes on. `slipway status` tells what became of it.\n\n"
     }
 
     static func withoutEnvironment(branch: String, app: String) -> String {
@@ -66,7 +65,7 @@ struct PushNarration: Sendable {
     }
 
     static func refused(environment: String, reason: String) -> String {
-        "\n-----> \(environment) is not deployed\n\(indented(reason))\n\n"
+        "\n==> \(environment) is not deployed\n\(indented(reason))\n\n"
     }
 
     static func deleted(branch: String, environment: String) -> String {
@@ -79,23 +78,8 @@ struct PushNarration: Sendable {
         """
     }
 
-    private static func heading(_ stage: String) -> String {
-        switch DeploymentStage(rawValue: stage) {
-        case .queued?: "Queued"
-        case .build?: "Build"
-        case .provision?: "Services"
-        case .place?: "Place"
-        case .release?: "Release hook"
-        case .start?: "Start"
-        case .switching?: "Switch"
-        case .drain?: "Drain"
-        case .finished?: "Finish"
-        case nil: stage
-        }
-    }
-
     private static func indented(_ text: String) -> String {
-        text.split(separator: "\n", omittingEmptySubsequences: false).map { "       " + printable(String($0)) }
+        text.split(separator: "\n", omittingEmptySubsequences: false).map { "    " + printable(String($0)) }
             .joined(separator: "\n")
     }
 
