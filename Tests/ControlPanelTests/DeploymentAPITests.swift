@@ -90,6 +90,8 @@ private let base = "/v1/apps/acme/shop/environments/main"
             #expect(back.status == 202)
             #expect(try back.json["number"] == .number("3"))
             #expect(try back.json["commit"] == first.json["commit"])
+            #expect(try back.json["restores"] == .number("1"))
+            #expect(try second.json["restores"] == .null)
             let records = try await fixture.published(DeploymentRequested.type)
             let event = try Event<DeploymentRequested>(try #require(records.last)).data
             #expect(event.image == "sha256:1")

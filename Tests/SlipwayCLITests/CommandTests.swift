@@ -108,6 +108,18 @@ struct CommandTests {
         #expect(surroundings.transport.requests.first?.body == Array(body.utf8))
     }
 
+    @Test func aRollbackSaysWhereItGoes() async throws {
+        let deployment =
+            #"{"id":"dpl_9","number":9,"kind":"rollback","restores":4,"state":"queued","commit":"0123456789","#
+            + #""message":"Sell hats"}"#
+        let rollback = FakeSurroundings([.json(deployment, status: 202)])
+        #expect(try await rollback.run("rollback", "--detach") == 0)
+        #expect(rollback.errorOutput.hasPrefix("Going back to release #4, commit 01234567 Sell hats.\n"))
+        let list = FakeSurroundings([.json("[\(deployment)]")])
+        #expect(try await list.run("deployments") == 0)
+        #expect(list.output.contains("  rollback to #4  "))
+    }
+
     @Test func jsonIsThePanelsAnswerIndented() async throws {
         let surroundings = FakeSurroundings([.json(#"[{"name":"acme","role":"owner","extra":1.0}]"#)])
         #expect(try await surroundings.run("org", "list", "--json") == 0)

@@ -45,11 +45,18 @@ struct RollbackCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("The release. Default: the one before the current.", valueName: "number|id"))
     var to: String?
 
+    /// Taken only to say where it belongs: what is made live is not to be guessed.
+    @Argument(help: .hidden)
+    var release: String?
+
     @OptionGroup var watch: WatchOptions
     @OptionGroup var environment: EnvironmentOptions
     @OptionGroup var output: OutputOptions
 
     func validate() throws {
+        if let release {
+            throw ValidationError("The release is named by --to: slipway rollback --to \(release)")
+        }
         if let to, ReleaseReference(to) == nil {
             throw ValidationError("--to is \"\(to)\": expected \(ReleaseReference.rule).")
         }
@@ -61,6 +68,12 @@ struct RollbackCommand: AsyncParsableCommand {
         let answer = try await session.client.post(
             RequestPath.environment(reference).appending("deployments"),
             NewDeployment(kind: "rollback", to: to.flatMap { ReleaseReference($0) }))
+        let deployment = try answer.decode(Deployment.self)
+        if let release = deployment.restores {
+            let commit = [deployment.shortCommit, deployment.message].compactMap { $0 }.joined(separator: " ")
+            let words = "Going back to release #\(release)" + (commit.isEmpty ? "." : ", commit \(commit).")
+            session.console.note(TerminalText.safe(words, keepsColour: false))
+        }
         try await DeploymentWatch(session: session, environment: reference).finish(
             answer, isDetached: watch.detach, asJSON: output.json)
     }

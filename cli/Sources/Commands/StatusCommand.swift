@@ -102,7 +102,8 @@ struct DeploymentsCommand: AsyncParsableCommand {
             let isCurrent = deployment.isCurrent == true
             table.add(
                 .init("#\(deployment.number)" + (isCurrent ? " *" : ""), isCurrent ? .bold : .plain),
-                .init(deployment.state.rawValue, deployment.state.style), .init(deployment.kind),
+                .init(deployment.state.rawValue, deployment.state.style),
+                .init(deployment.restores.map { "rollback to #\($0)" } ?? deployment.kind),
                 .init(deployment.shortCommit), .init(shortened(deployment.message)),
                 .init(deployment.duration.map(TimeText.length)),
                 .init(TimeText.age(of: deployment.createdAt, now: now)), .init(deployment.createdBy?.value),

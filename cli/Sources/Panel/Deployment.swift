@@ -5,6 +5,8 @@ struct Deployment: Decodable, Sendable {
     var id: String
     var number: Int
     var kind: String?
+    /// The number of the release that a rollback makes live again.
+    var restores: Int?
     var state: DeploymentState
     var stage: String?
     var commit: String?

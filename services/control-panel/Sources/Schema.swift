@@ -101,4 +101,15 @@ let panelMigrations: [Migration] = [
             SELECT dead_letters.*, users.email AS decided_by_email FROM dead_letters
             LEFT JOIN users ON users.id = dead_letters.decided_by;
         """),
+    Migration(
+        6, "rollback targets",
+        """
+        ALTER TABLE deployments ADD COLUMN restores int;
+        CREATE OR REPLACE VIEW deployment_details AS
+            SELECT d.id, d.environment, d.number, d.kind, d.state, d.stage, d.commit_id, d.message, d.image,
+                d.image_reused, d.reason, users.email AS created_by_email, d.created_at, d.started_at, d.finished_at,
+                environments.hostname, environments.current_deployment, d.restores
+            FROM deployments d JOIN environments ON environments.id = d.environment
+            LEFT JOIN users ON users.id = d.created_by;
+        """),
 ]

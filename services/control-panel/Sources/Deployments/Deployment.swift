@@ -29,6 +29,8 @@ struct DeploymentAnswer: Encodable, Sendable {
     var id: DeploymentID
     var number: Int
     var kind: String
+    /// The number of the release that a rollback makes live again.
+    @Nullable var restores: Int?
     var state: DeploymentState
     var stage: String
     var commit: String
@@ -54,8 +56,9 @@ extension DeploymentAnswer {
             throw PostgresError(.decode, "unknown state \(stateText)")
         }
         self.init(
-            id: try row.id("id"), number: try row.int("number"), kind: try row.string("kind"), state: state,
-            stage: try row.string("stage"), commit: try row.string("commit_id"), message: try row.string("message"),
+            id: try row.id("id"), number: try row.int("number"), kind: try row.string("kind"),
+            restores: try row.optionalInt("restores"), state: state, stage: try row.string("stage"),
+            commit: try row.string("commit_id"), message: try row.string("message"),
             image: try row.optionalString("image"), imageWasReused: try row.bool("image_reused"),
             reason: try row.optionalString("reason"), createdBy: try row.optionalString("created_by_email"),
             createdAt: try row.timestamp("created_at"), startedAt: try row.optionalTimestamp("started_at"),

@@ -34,6 +34,8 @@ struct Deployments: Sendable {
         var kind: DeploymentRequested.Kind
         var snapshot: DeploymentSnapshot
         var image: String?
+        /// The number of the release that a rollback makes live again.
+        var restores: Int?
     }
 
     /// What of the environment's row is needed here.
@@ -84,10 +86,11 @@ struct Deployments: Sendable {
         try await transaction.query(
             """
             INSERT INTO deployments
-                (id, environment, number, kind, state, stage, commit_id, message, image, created_by, snapshot)
+                (id, environment, number, kind, state, stage, commit_id, message, image, created_by, snapshot,
+                restores)
             VALUES (\(id), \(environment), \(number), \(plan.kind.rawValue), \(DeploymentState.queued.rawValue),
                 \(DeploymentStage.queued.rawValue), \(snapshot.commit), \(snapshot.message), \(plan.image), \(user),
-                \(try Answer.encode(snapshot)))
+                \(try Answer.encode(snapshot)), \(plan.restores))
             """)
         // A commit that was chosen by hand is not what the branch was last pushed as.
         if case .commit(nil) = order {
@@ -152,8 +155,7 @@ struct Deployments: Sendable {
                 kind: order == .variables ? .variables : .redeploy,
                 snapshot: try await fresh(source, for: target, in: transaction))
         case .rollback(let wanted):
-            let (snapshot, image) = try await release(wanted, of: target.environment, in: transaction)
-            return Plan(kind: .rollback, snapshot: snapshot, image: image)
+            return try await rollback(to: wanted, of: target.environment, in: transaction)
         }
     }
 
@@ -215,9 +217,9 @@ struct Deployments: Sendable {
         return try Self.snapshot(row)
     }
 
-    private func release(
-        _ wanted: RollbackTarget?, of environment: AppEnvironment, in transaction: PostgresConnection
-    ) async throws -> (DeploymentSnapshot, image: String) {
+    private func rollback(
+        to wanted: RollbackTarget?, of environment: AppEnvironment, in transaction: PostgresConnection
+    ) async throws -> Plan {
         guard let current = environment.currentDeployment else {
             throw Problem.conflict("nothing-deployed", "\(environment.name) has no release to roll back from")
         }
@@ -251,7 +253,7 @@ struct Deployments: Sendable {
             throw Problem.conflict(
                 "not-a-release", "deployment \(number) did not succeed: choose one that did")
         }
-        return (try Self.snapshot(row), image)
+        return Plan(kind: .rollback, snapshot: try Self.snapshot(row), image: image, restores: number)
     }
 
     private static func snapshot(_ row: Row) throws -> DeploymentSnapshot {

@@ -177,6 +177,7 @@ extension OpenAPIText {
                 - id
                 - number
                 - kind
+                - restores
                 - state
                 - stage
                 - commit
@@ -194,6 +195,7 @@ extension OpenAPIText {
                 id: {type: string}
                 number: {type: integer, description: Counts from 1 within the environment.}
                 kind: {type: string, enum: [push, redeploy, rollback, variables]}
+                restores: {type: [integer, "null"], description: The number of the release a rollback goes to.}
                 state: {type: string, enum: [queued, running, succeeded, failed, cancelled]}
                 stage:
                   type: string
