@@ -102,6 +102,32 @@ private let base = "/v1/apps/acme/shop/environments/main"
         }
     }
 
+    @Test func aRepeatedChangeOfVariablesWithItsKeyIsDoneOnce() async throws {
+        try await withApp { fixture, api, _, _ in
+            try await succeed(try await api.send(.post, base + "/deployments", "{}"), image: "sha256:1", fixture)
+            func change(_ secret: String) async throws -> PanelAnswer {
+                try await api.send(
+                    .patch, base + "/variables",
+                    #"{"set": {"A": {"value": "\#(secret)", "isSecret": true}}, "deploy": true}"#,
+                    headers: [Idempotency.header: "v1"])
+            }
+            let first = try await change("swordfish")
+            let again = try await change("swordfish")
+            #expect(first.status == 200 && again.status == 200)
+            #expect(again.text == first.text)
+            #expect(again.headers[Idempotency.replayed] == "true")
+            let other = try await change("marlin")
+            #expect(other.status == 422)
+            #expect(try other.json["type"]?.text == "urn:slipway:problem:idempotency-key-reused")
+            #expect(try await api.send(.get, base + "/deployments").json.elements.count == 2)
+            let put = try await api.send(
+                .put, base + "/variables/B", #"{"value": "1"}"#, headers: [Idempotency.header: "v2"])
+            let unset = try await api.send(.delete, base + "/variables/B", headers: [Idempotency.header: "v3"])
+            let unsetAgain = try await api.send(.delete, base + "/variables/B", headers: [Idempotency.header: "v3"])
+            #expect([put, unset, unsetAgain].map(\.status) == [200, 200, 200])
+        }
+    }
+
     @Test func variablesDeployWhereThereIsARelease() async throws {
         try await withApp { fixture, api, _, _ in
             let none = try await api.send(.put, base + "/variables/A?deploy=true", #"{"value": "1"}"#)

@@ -66,6 +66,29 @@ import Testing
     }
 }
 
+@Suite struct RequestFingerprintTests {
+    private func fingerprint(
+        _ secret: String = "a key", _ method: HTTPRequest.Method = .put, _ path: String = "/v1/a", _ body: String = "b"
+    ) -> [UInt8] {
+        RequestFingerprints(secret: secret).fingerprint(method: method, path: path, body: Array(body.utf8))
+    }
+
+    @Test func theSameRequestHasTheSameFingerprintAndNoOtherHas() {
+        #expect(fingerprint() == fingerprint())
+        let others = [
+            fingerprint("another key"), fingerprint("a key", .patch), fingerprint("a key", .put, "/v1/b"),
+            fingerprint("a key", .put, "/v1/a", "c"),
+        ]
+        #expect(Set(others + [fingerprint()]).count == 5)
+    }
+
+    @Test func theKeyDoesNotShow() {
+        var dumped = ""
+        dump(RequestFingerprints(secret: "a key"), to: &dumped)
+        #expect(!dumped.contains("a key") && !dumped.contains("SymmetricKey"))
+    }
+}
+
 @Suite struct RequestIdentifierTests {
     @Test func aHarmlessIdOfTheCallersIsKept() {
         #expect(RequestIdentifier.of([RequestIdentifier.header: "abc-1.2_3"]) == "abc-1.2_3")

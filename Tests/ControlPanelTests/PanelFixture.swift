@@ -91,7 +91,8 @@ struct PanelFixture: Sendable {
         let configuration = PanelConfiguration(
             url: "http://panel.test", repositories: folder + "/repositories", domain: "apps.test",
             appURL: "http://{hostname}", controllerKey: key.publicKey,
-            cloneTokens: CloneTokens(secret: "0123456789abcdef0123456789abcdef"), hookCommand: hook)
+            cloneTokens: CloneTokens(secret: "0123456789abcdef0123456789abcdef"),
+            fingerprints: RequestFingerprints(secret: "0123456789abcdef0123456789abcdef"), hookCommand: hook)
         let logger = Logger(label: "panel") { _ in RecordingLogHandler(record: logs) }
         let outbox = Outbox(pool: pool, bus: bus, source: "/slipway/panel", logger: logger)
         let panel = PanelServices(

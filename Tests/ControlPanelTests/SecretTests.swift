@@ -22,7 +22,8 @@ import Testing
                 try await workspace.store(in: app, of: fixture)
                 let secret = #"{"value": "\#(Self.sentinel)", "isSecret": true, "visibleInBuild": true}"#
                 return [
-                    try await api.send(.put, base + "/variables/API_KEY", secret),
+                    try await api.send(
+                        .put, base + "/variables/API_KEY", secret, headers: [Idempotency.header: "once"]),
                     try await api.send(.patch, base + "/variables", #"{"set": {"API_KEY": \#(secret), "B": 1}}"#),
                     try await api.send(.get, base + "/variables"),
                     try await api.send(.post, base + "/deployments", "{}"),

@@ -15,9 +15,11 @@ struct RetryPolicyTests {
         #expect(RetryPolicy.delay(afterAttempts: 1, isRepeatable: true, failure: .idle) == nil)
     }
 
-    @Test func aCreatingRequestIsRepeatableWithItsKeyOnly() {
-        #expect(RetryPolicy.isRepeatable(.post, hasIdempotencyKey: true))
-        #expect(!RetryPolicy.isRepeatable(.post, hasIdempotencyKey: false))
+    @Test func aRequestThatChangesIsRepeatableWithItsKeyOnly() {
+        for method in [RequestMethod.post, .patch] {
+            #expect(RetryPolicy.isRepeatable(method, hasIdempotencyKey: true))
+            #expect(!RetryPolicy.isRepeatable(method, hasIdempotencyKey: false))
+        }
         #expect(RetryPolicy.isRepeatable(.get, hasIdempotencyKey: false))
         #expect(!RetryPolicy.isRepeatable(.delete, hasIdempotencyKey: false))
     }
@@ -78,6 +80,14 @@ struct PanelClientTests {
         let requests = surroundings.transport.requests
         #expect(requests.map { $0.headers["Idempotency-Key"] } == ["key-1", "key-1"])
         #expect(requests.allSatisfy { $0.body == Array(#"{"name":"a"}"#.utf8) })
+    }
+
+    @Test func aChangeThatMayHaveBeenMadeIsSentAgainWithItsKey() async throws {
+        let surroundings = FakeSurroundings([.failure(.init(kind: .interrupted, reason: "closed")), .json("[]")])
+        #expect(try await surroundings.run("env", "set", "--no-deploy", "A=b") == 0)
+        let requests = surroundings.transport.requests
+        #expect(requests.map(\.method) == [.patch, .patch])
+        #expect(requests.map { $0.headers["Idempotency-Key"] } == ["key-1", "key-1"])
     }
 
     @Test func aDeletionThatMayHaveHappenedIsNotRepeated() async throws {

@@ -43,8 +43,9 @@ struct PanelClient: Sendable {
         request.body = body
         if body != nil { request.headers["Content-Type"] = "application/json" }
         // One key for all attempts: the panel does the work once, however often it is asked.
-        if method == .post { request.headers["Idempotency-Key"] = makeIdempotencyKey() }
-        let isRepeatable = RetryPolicy.isRepeatable(method, hasIdempotencyKey: method == .post)
+        let takesKey = method == .post || method == .patch
+        if takesKey { request.headers["Idempotency-Key"] = makeIdempotencyKey() }
+        let isRepeatable = RetryPolicy.isRepeatable(method, hasIdempotencyKey: takesKey)
         var attempts = 0
         while true {
             attempts += 1

@@ -20,13 +20,13 @@ enum RetryPolicy {
         return CLILimits.retryDelay * factor
     }
 
-    /// A creating request can be repeated because the panel knows its key.
+    /// A request that creates or changes can be repeated because the panel knows its key.
     static func isRepeatable(_ method: RequestMethod, hasIdempotencyKey: Bool) -> Bool {
         switch method {
         case .get, .put: true
         // The second of two deletions finds nothing and would report a failure.
-        case .delete, .patch: false
-        case .post: hasIdempotencyKey
+        case .delete: false
+        case .post, .patch: hasIdempotencyKey
         }
     }
 }

@@ -16,6 +16,7 @@ struct PanelConfiguration: Sendable {
     /// Secrets and clone tokens are sealed to the controller.
     var controllerKey: PublicSealingKey
     var cloneTokens: CloneTokens
+    var fingerprints: RequestFingerprints
     /// The program that Git runs as `pre-receive` hook, with its arguments.
     var hookCommand: [String]
 
@@ -45,15 +46,16 @@ extension PanelConfiguration {
         let controllerKey = settings.value("controller.public.key", expected: "32 bytes in base64") { text in
             try? PublicSealingKey(base64: text)
         }
-        let cloneTokens = settings.value(
+        let tokenKey = settings.value(
             "panel.token.key", isSecret: true, expected: "a random text of at least 32 characters"
         ) { text in
-            text.utf8.count >= 32 ? CloneTokens(secret: text) : nil
+            text.utf8.count >= 32 ? text : nil
         }
-        guard let url, let repositories, let domain, let controllerKey, let cloneTokens else { return nil }
+        guard let url, let repositories, let domain, let controllerKey, let tokenKey else { return nil }
         return PanelConfiguration(
             url: url, repositories: repositories, domain: domain, appURL: withoutTrailingSlash(appURL),
-            controllerKey: controllerKey, cloneTokens: cloneTokens, hookCommand: [ownPath(), "pre-receive"])
+            controllerKey: controllerKey, cloneTokens: CloneTokens(secret: tokenKey),
+            fingerprints: RequestFingerprints(secret: tokenKey), hookCommand: [ownPath(), "pre-receive"])
     }
 
     private static func isWebURL(_ text: String) -> Bool {

@@ -67,7 +67,7 @@ struct PanelServices: Sendable {
     }
 
     func router() -> Router<PanelContext> {
-        let idempotency = Idempotency(pool: pool)
+        let idempotency = Idempotency(pool: pool, fingerprints: configuration.fingerprints)
         let backend = GitBackend(root: configuration.repositories, hooksFolder: repositories.hooksFolder)
         return PanelRouter(
             accounts: AccountRoutes(accounts: accounts, idempotency: idempotency),
@@ -75,7 +75,7 @@ struct PanelServices: Sendable {
                 apps: apps, deployments: store, repositories: repositories, pushes: pushes, upkeep: upkeep,
                 idempotency: idempotency),
             variables: VariableRoutes(
-                variables: variables, deployments: deployments, store: store, outbox: outbox),
+                variables: variables, deployments: deployments, store: store, outbox: outbox, idempotency: idempotency),
             deployments: DeploymentRoutes(
                 deployments: deployments, store: store, outbox: outbox, idempotency: idempotency),
             logs: LogRoutes(store: store, logs: logs, notifier: notifier, streams: streams),

@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-import Crypto
 import Domain
-import FoundationEssentials
 import HTTPTypes
 import Hummingbird
 import Postgres
 
-/// What a creating request made.
+/// What a request made.
 struct Created: Sendable {
     var status: HTTPResponse.Status = .created
     var body: String
@@ -15,10 +13,11 @@ struct Created: Sendable {
     var location: String?
 }
 
-/// Makes creating requests safe to repeat: with the same `Idempotency-Key` within a day, the first answer is given
+/// Makes requests safe to repeat: with the same `Idempotency-Key` within a day, the first answer is given
 /// again and nothing is done. Effect and answer are stored in one transaction.
 struct Idempotency: Sendable {
     let pool: PostgresPool
+    let fingerprints: RequestFingerprints
 
     // The literals are valid header names.
     static let header = HTTPField.Name("Idempotency-Key") ?? .from
@@ -36,7 +35,8 @@ struct Idempotency: Sendable {
             throw Problem.malformed(
                 "Idempotency-Key: expected 1 to \(PanelLimits.idempotencyKeyBytesMax) printable ASCII characters")
         }
-        let hash = Self.hash(method: call.request.method, path: call.request.uri.string, body: requestBody)
+        let hash = fingerprints.fingerprint(
+            method: call.request.method, path: call.request.uri.string, body: requestBody)
         let user = call.user.id
         let (created, isRepeated) = try await pool.withTransaction { transaction -> (Created, Bool) in
             let lockName = "idempotency \(user) \(key)"
@@ -88,12 +88,5 @@ struct Idempotency: Sendable {
     static func isValid(_ key: String) -> Bool {
         (1...PanelLimits.idempotencyKeyBytesMax).contains(key.utf8.count)
             && key.utf8.allSatisfy { (0x21...0x7e).contains($0) }
-    }
-
-    static func hash(method: HTTPRequest.Method, path: String, body: [UInt8]) -> [UInt8] {
-        var hash = SHA256()
-        hash.update(data: Data("\(method.rawValue) \(path)\n".utf8))
-        hash.update(data: Data(body))
-        return Array(hash.finalize())
     }
 }

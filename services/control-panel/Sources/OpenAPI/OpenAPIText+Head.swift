@@ -14,8 +14,9 @@ extension OpenAPIText {
             Unknown fields in a request are errors. Errors are problem details (RFC 9457). What belongs to an
             organisation that the caller is not a member of does not exist for the caller: the answer is 404.
 
-            A POST that creates something may carry an `Idempotency-Key`. The same key with the same request is
-            answered as the first time for 24 hours, with `Idempotency-Replayed: true`, and nothing is done again.
+            A POST that creates something and a change of variables may carry an `Idempotency-Key`. The same key with
+            the same request is answered as the first time for 24 hours, with `Idempotency-Replayed: true`, and
+            nothing is done again.
 
             Every answer has an `X-Request-Id`; one that is sent is kept. A `traceparent` (W3C Trace Context) that is
             sent is handed on, up to the last event that the request causes.

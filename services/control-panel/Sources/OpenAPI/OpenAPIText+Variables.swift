@@ -27,6 +27,7 @@ extension OpenAPIText {
               description: All of it or nothing. With `deploy`, one deployment follows where there is a release.
               parameters:
                 - $ref: "#/components/parameters/Deploy"
+                - $ref: "#/components/parameters/IdempotencyKey"
               requestBody:
                 required: true
                 content:
@@ -44,7 +45,7 @@ extension OpenAPIText {
                   content:
                     application/json:
                       schema: {$ref: "#/components/schemas/ChangedVariables"}
-                \(problems(400, 403, 404, 422))
+                \(problems(400, 403, 404, 409, 422))
           /v1/apps/{org}/{app}/environments/{env}/variables/{name}:
             parameters:
               - $ref: "#/components/parameters/Organisation"
@@ -59,6 +60,8 @@ extension OpenAPIText {
               tags: [variables]
               operationId: setVariable
               summary: Set a variable
+              parameters:
+                - $ref: "#/components/parameters/IdempotencyKey"
               requestBody:
                 required: true
                 content:
@@ -76,17 +79,19 @@ extension OpenAPIText {
                   content:
                     application/json:
                       schema: {$ref: "#/components/schemas/ChangedVariables"}
-                \(problems(400, 403, 404, 422))
+                \(problems(400, 403, 404, 409, 422))
             delete:
               tags: [variables]
               operationId: unsetVariable
               summary: Unset a variable
+              parameters:
+                - $ref: "#/components/parameters/IdempotencyKey"
               responses:
                 "200":
                   description: The variables after the change, and the deployment that was asked for.
                   content:
                     application/json:
                       schema: {$ref: "#/components/schemas/ChangedVariables"}
-                \(problems(403, 404, 422))
+                \(problems(403, 404, 409, 422))
         """
 }

@@ -10,6 +10,7 @@ struct VariableRoutes: Sendable {
     let deployments: Deployments
     let store: DeploymentStore
     let outbox: Outbox
+    let idempotency: Idempotency
 
     struct ChangeAnswer: Encodable, Sendable {
         var variables: [VariableAnswer]
@@ -33,45 +34,49 @@ struct VariableRoutes: Sendable {
     }
 
     @Sendable func change(_ call: Call<EnvironmentScope>) async throws -> Response {
-        var fields = try JSONFields(body: try await call.body())
+        let body = try await call.body()
+        var fields = try JSONFields(body: body)
         let change = VariableChange.read(&fields)
         let deploy = fields.bool("deploy", default: try call.flag("deploy"))
         try fields.finish()
-        return try await apply(change, deploy: deploy, call)
+        return try await apply(change, deploy: deploy, call, body: body)
     }
 
     @Sendable func set(_ call: Call<EnvironmentScope>) async throws -> Response {
         let name = try call.parameter("name")
-        var fields = try JSONFields(body: try await call.body())
+        let body = try await call.body()
+        var fields = try JSONFields(body: body)
         if let problem = VariableRules.problem(withName: name) { fields.reject("name", problem) }
         let setting = VariableChange.setting(&fields)
         let deploy = fields.bool("deploy", default: try call.flag("deploy"))
         try fields.finish()
-        return try await apply(VariableChange(set: [name: setting]), deploy: deploy, call)
+        return try await apply(VariableChange(set: [name: setting]), deploy: deploy, call, body: body)
     }
 
     @Sendable func unset(_ call: Call<EnvironmentScope>) async throws -> Response {
         let name = try call.parameter("name")
-        return try await apply(VariableChange(unset: [name]), deploy: try call.flag("deploy"), call, mustExist: true)
+        return try await apply(
+            VariableChange(unset: [name]), deploy: try call.flag("deploy"), call, body: [], mustExist: true)
     }
 
+    /// Repeatable by key: a secret that is set again and a deployment that is asked for again would be another change.
     private func apply(
-        _ change: VariableChange, deploy: Bool, _ call: Call<EnvironmentScope>, mustExist: Bool = false
+        _ change: VariableChange, deploy: Bool, _ call: Call<EnvironmentScope>, body: [UInt8], mustExist: Bool = false
     ) async throws -> Response {
         let environment = call.scope.environment
-        let (after, deployment) = try await variables.pool.withTransaction {
-            transaction -> ([VariableAnswer], DeploymentID?) in
+        let response = try await idempotency.perform(call, requestBody: body) { transaction in
             let isChanged = try await variables.apply(change, to: environment.id, in: transaction)
             if mustExist, !isChanged { throw Problem.notFound("such variable in \(environment.name)") }
-            let after = try await variables.list(of: environment.id, on: transaction)
-            guard deploy, isChanged, environment.currentDeployment != nil else { return (after, nil) }
-            let deployment = try await deployments.create(
-                .variables, in: environment.id, by: call.user.id, transaction: transaction)
-            return (after, deployment)
+            var answer = ChangeAnswer(
+                variables: try await variables.list(of: environment.id, on: transaction), deployment: nil)
+            if deploy, isChanged, environment.currentDeployment != nil {
+                let deployment = try await deployments.create(
+                    .variables, in: environment.id, by: call.user.id, transaction: transaction)
+                answer.deployment = try await store.answer(deployment, on: transaction)
+            }
+            return Created(status: .ok, body: try Answer.encode(answer))
         }
         outbox.wake()
-        var answer = ChangeAnswer(variables: after, deployment: nil)
-        if let deployment { answer.deployment = try await store.answer(deployment) }
-        return try Answer.json(answer)
+        return response
     }
 }
