@@ -34,7 +34,8 @@ struct ArgumentTests {
             "logs --lines -1", "logs --lines 99999999", "logs --build --deployment dpl_1", "deployments -n 0",
             "env set",
             "env set A", "env set 1A=b", "env set A=1 A=2", "env set A=- B=-", "env unset A=b", "rollback --to 0",
-            "rollback --to a/b", "environments create", "tokens create ci --expires-in 0", "git-credential",
+            "rollback --to a/b", "rollback 1", "events nonsense", "nonsense --app acme/shop", "environments create",
+            "tokens create ci --expires-in 0", "git-credential",
         ])
     func nonsenseIsAUsageError(line: String) async {
         let surroundings = FakeSurroundings()
@@ -44,6 +45,32 @@ struct ArgumentTests {
         #expect(status == 64)
         #expect(surroundings.transport.requests.isEmpty)
         #expect(surroundings.errorOutput.hasPrefix("slipway: "))
+    }
+
+    @Test(arguments: [
+        (["nonsense", "--app", "acme/shop"], "slipway: there is no command \"slipway nonsense\"", "slipway --help"),
+        (
+            ["events", "dead-letters", "nonsense", "-n", "3"],
+            "slipway: there is no command \"slipway events dead-letters nonsense\"",
+            "slipway events dead-letters --help"
+        ),
+        (["rollback", "1"], "slipway: The release is named by --to: slipway rollback --to 1", ""),
+    ])
+    func whatIsWrongIsNamed(arguments: [String], message: String, hint: String) async {
+        let surroundings = FakeSurroundings()
+        _ = await CommandContext.$current.withValue(surroundings.context(folder: "/nowhere")) {
+            await SlipwayTool.run(arguments)
+        }
+        #expect(surroundings.errorOutput.hasPrefix(message + "\n"))
+        #expect(hint.isEmpty || surroundings.errorOutput.contains(hint))
+    }
+
+    @Test func everyCommandHasANameOfItsOwn() {
+        func check(_ command: any ParsableCommand.Type) {
+            #expect(command.configuration.commandName != nil, "\(command)")
+            for next in command.configuration.subcommands { check(next) }
+        }
+        check(SlipwayCommand.self)
     }
 
     @Test func optionsReachTheirCommand() async throws {

@@ -120,6 +120,21 @@ struct CommandTests {
         #expect(list.output.contains("  rollback to #4  "))
     }
 
+    @Test(arguments: [
+        ("deployment dpl_7 of main", "/deployments/dpl_7", "slipway deployments --app acme/shop --environment staging"),
+        ("environment staging of acme/shop", "/deployments/dpl_7", "slipway environments list --app acme/shop"),
+        ("such variable in staging", "/variables/A", "slipway env list --app acme/shop --environment staging"),
+        ("app acme/shop", "/variables", "slipway app list"),
+    ])
+    func whatIsNotFoundLeadsToItsList(what: String, path: String, command: String) throws {
+        let body =
+            #"{"title":"Not found","detail":"there is no \#(what), or you may not see it","#
+            + #""instance":"/v1/apps/acme/shop/environments/staging\#(path)"}"#
+        let panel = try #require(PanelAddress("http://panel.test"))
+        let error = CLIError(WireResponse(status: 404, body: Array(body.utf8)), from: panel)
+        #expect(error.hint == "See what there is: \(command)")
+    }
+
     @Test func jsonIsThePanelsAnswerIndented() async throws {
         let surroundings = FakeSurroundings([.json(#"[{"name":"acme","role":"owner","extra":1.0}]"#)])
         #expect(try await surroundings.run("org", "list", "--json") == 0)

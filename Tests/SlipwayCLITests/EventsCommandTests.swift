@@ -143,11 +143,34 @@ struct EventsCommandTests {
         ])
         #expect(try await surroundings.run("events", "follow", "--type", "deployment.failed.v1") == 1)
         #expect(surroundings.output == "#9  22:13:00.123  deployment.failed.v1  env_1  {\"stage\":\"build\"}\n")
+        #expect(surroundings.errorOutput.hasPrefix("Events of acme. Ctrl-C stops.\nslipway: "))
         let requests = surroundings.transport.requests.dropFirst()
         #expect(
             requests.first?.url == "http://panel.test:8080/v1/organisations/acme/events?after=latest"
                 + "&types=deployment.failed.v1")
         #expect(requests.map { $0.headers["Last-Event-ID"] } == [nil, "7", "12"])
+    }
+
+    @Test func anOrganisationThatIsNotThereIsAllThatIsSaid() async throws {
+        let surroundings = FakeSurroundings([
+            .json(
+                #"{"title":"Not found","detail":"there is no organisation nope","#
+                    + #""instance":"/v1/organisations/nope/events"}"#, status: 404)
+        ])
+        #expect(try await surroundings.run("events", "follow", "--org", "nope") == 1)
+        #expect(
+            surroundings.errorOutput == """
+                slipway: Not found: there is no organisation nope
+                See what there is: slipway org list
+
+                """)
+    }
+
+    @Test(arguments: [("parked", "no parked dead letters"), ("all", "no dead letters")])
+    func noDeadLettersAreSaidToBeNone(status: String, words: String) async throws {
+        let surroundings = FakeSurroundings([.json("[]")])
+        #expect(try await surroundings.run("events", "dead-letters", "list", "--status", status) == 0)
+        #expect(surroundings.errorOutput.hasPrefix("There are \(words).\n"))
     }
 
     @Test func theFeedsOrganisationIsNamedWhereThereAreSeveral() async throws {

@@ -22,11 +22,34 @@ public enum SlipwayTool {
             return error.exitCode
         } catch {
             let code = SlipwayCommand.exitCode(for: error)
+            if !code.isSuccess, let unknown = unknownCommand(in: arguments ?? Array(CommandLine.arguments.dropFirst()))
+            {
+                console.note(unknown.rendered(console.errorStyle))
+                return unknown.exitCode
+            }
             let text = SlipwayCommand.fullMessage(for: error)
             if !text.isEmpty {
                 if code.isSuccess { console.data(text) } else { console.note(text) }
             }
             return code.rawValue
         }
+    }
+
+    /// Says which word is no command. The parser would blame the first option behind it, which belongs to none.
+    private static func unknownCommand(in arguments: [String]) -> CLIError? {
+        var command: any ParsableCommand.Type = SlipwayCommand.self
+        var path = "slipway"
+        for word in arguments {
+            let known = command.configuration.subcommands
+            guard !known.isEmpty, !word.hasPrefix("-"), word != "help" else { return nil }
+            guard let next = known.first(where: { $0.configuration.commandName == word }) else {
+                return CLIError(
+                    "there is no command \"\(path) \(word)\"", hint: "See those there are: \(path) --help",
+                    exitCode: 64)
+            }
+            command = next
+            path += " \(word)"
+        }
+        return nil
     }
 }

@@ -44,7 +44,7 @@ struct DeadLettersCommand: AsyncParsableCommand {
             if output.json { return session.console.json(document) }
             let letters = try document.decode([DeadLetter].self)
             guard let first = letters.first, let last = letters.last else {
-                session.console.note("There are none\(status == .all ? "" : " that are \(status.rawValue)").")
+                session.console.note("There are no \(status == .all ? "" : "\(status.rawValue) ")dead letters.")
                 return session.console.next("slipway events lag")
             }
             let now = session.context.now()

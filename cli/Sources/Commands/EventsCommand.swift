@@ -166,11 +166,11 @@ struct EventsFollow: AsyncParsableCommand {
         var query = [QueryItem("after", after.map { "\($0)" } ?? "latest")]
         if !type.isEmpty { query.append(QueryItem("types", type.joined(separator: ","))) }
         let writer = LogWriter(console: session.console, channel: .output)
-        session.console.note("Events of \(name). Ctrl-C stops.")
         let stream = EventStreamRequest(
             path: RequestPath.organisation(name).appending("events"), query: query, resumingQuery: query,
             content: .events)
-        try await session.client.follow(stream) { event in
+        let opened = { session.console.note("Events of \(name). Ctrl-C stops.") }
+        try await session.client.follow(stream, opened: opened) { event in
             guard event.name == "message" else { return .proceed }
             if output.json {
                 session.console.data(event.data)

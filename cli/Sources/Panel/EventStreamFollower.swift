@@ -27,13 +27,16 @@ extension EventStreamRequest.Content {
 extension PanelClient {
     /// Follows a stream of events, over broken connections, until `receive` says stop.
     ///
+    /// - Parameter opened: is called once, when the panel begins to answer and before the first event.
     /// - Throws: `CLIError` when the panel refuses, or cannot be reached for long; what `receive` throws.
     func follow(
-        _ stream: EventStreamRequest, receive: (EventStreamParser.Event) throws -> StreamControl
+        _ stream: EventStreamRequest, opened: () -> Void = {},
+        receive: (EventStreamParser.Event) throws -> StreamControl
     ) async throws {
         var policy = ReconnectPolicy()
         var lastID: String?
         var isFirst = true
+        var isOpen = false
         while true {
             let query = isFirst || lastID != nil ? stream.query : stream.resumingQuery
             var request = wireRequest(.get, stream.path, query: query, accept: "text/event-stream")
@@ -50,6 +53,8 @@ extension PanelClient {
             do {
                 let response = try await transport.stream(request) { bytes in
                     hadBytes = true
+                    if !isOpen { opened() }
+                    isOpen = true
                     for event in try parser.consume(bytes) {
                         hadEvent = true
                         if let id = event.id { lastID = id }

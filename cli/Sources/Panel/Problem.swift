@@ -46,7 +46,7 @@ extension CLIError {
         case 404 where problem?.title == nil:
             return "Is this the address of a Slipway panel? Another one: slipway login --url URL"
         case 404:
-            return "See what there is: \(list(for: problem?.instance ?? ""))"
+            return "See what there is: \(list(for: problem?.detail ?? "", at: problem?.instance ?? ""))"
         case 429:
             let wait = response.headers["retry-after"].map { "in \($0) s" } ?? "in a while"
             return "Too many requests: try again \(wait)."
@@ -59,9 +59,19 @@ extension CLIError {
         }
     }
 
-    /// The command that lists what a path of the API is about.
-    private static func list(for path: String) -> String {
-        switch path.split(separator: "/").dropFirst().first {
+    /// The command that lists what was not found: the panel's words name it, its path says where it was looked for.
+    private static func list(for detail: String, at path: String) -> String {
+        let segments = path.split(separator: "/").dropFirst().map { String($0) }
+        let subject = detail.hasPrefix("there is no ") ? detail.dropFirst("there is no ".count) : ""
+        if segments.first == "apps", segments.count >= 3 {
+            let app = AppReference(organisation: segments[1], name: segments[2])
+            let name = segments.count >= 5 ? segments[4] : EnvironmentReference.defaultName
+            let environment = EnvironmentReference(app: app, name: name)
+            if subject.hasPrefix("environment ") { return "slipway environments list --app \(app)" }
+            if subject.hasPrefix("deployment ") { return "slipway deployments \(environment.options)" }
+            if subject.hasPrefix("such variable ") { return "slipway env list \(environment.options)" }
+        }
+        return switch segments.first {
         case "bus": "slipway events dead-letters list --status all"
         case "tokens": "slipway tokens list"
         case "organisations": "slipway org list"
