@@ -154,7 +154,7 @@ let package = Package(
         tests(
             "Messaging",
             ["Domain", "EventBus", "Events", "Messaging", "Postgres", "PostgresEventBus", "TestSupport", logging]),
-        tests("ServiceKit", ["ServiceKit"]),
+        tests("ServiceKit", ["ServiceKit", logging]),
         tests(
             "Controller",
             [

@@ -15,9 +15,10 @@ private let kafkaVariable = "SLIPWAY_BUS_KAFKA_"
 
 struct BusesTests {
     private func environment() -> ServiceEnvironment {
-        ServiceEnvironment(
-            name: "test", logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }, readiness: Readiness(),
-            runFile: RunFile(path: nil, listeners: []))
+        let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+        return ServiceEnvironment(
+            name: "test", logger: logger, readiness: Readiness(),
+            runFile: RunFile(path: nil, listeners: [], logger: logger))
     }
 
     private func make(
@@ -163,10 +164,12 @@ struct BusesTests {
             let bus = try #require(made)
             let running = Task { try await bus.run() }
             let problems = await environment.readiness.problems()
+            let shortcomings = await environment.readiness.shortcomings()
             running.cancel()
             _ = await running.result
             #expect(Set(problems.keys) == (isNeeded ? ["bus"] : []))
-            #expect(problems["bus"]?.contains("sentinel") != true)
+            #expect(Set(shortcomings.keys) == (isNeeded ? [] : ["bus"]))
+            #expect(problems.merging(shortcomings) { $1 }["bus"]?.contains("sentinel") == false)
         }
     }
 

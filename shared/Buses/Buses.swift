@@ -17,7 +17,8 @@ public enum Buses {
     ///
     /// - Parameters:
     ///   - connectionsMax: sessions with Postgres for publishing and reading; members of groups have one more each.
-    ///   - isNeededForReadiness: makes the readiness of the process depend on the bus, as the condition `bus`.
+    ///   - isNeededForReadiness: makes the readiness of the process depend on the bus, as the condition `bus`;
+    ///     otherwise `bus` is only named by it.
     /// - Returns: `nil` only when `settings` holds a problem.
     public static func make(
         _ settings: inout Settings, _ environment: ServiceEnvironment, connectionsMax: Int = 8,
@@ -42,7 +43,11 @@ public enum Buses {
             return nil
         }
         guard (try? settings.check()) != nil else { return nil }
-        if isNeededForReadiness { environment.readiness.require("bus") { await bus.problem() } }
+        if isNeededForReadiness {
+            environment.readiness.require("bus") { await bus.problem() }
+        } else {
+            environment.readiness.wish("bus") { await bus.problem() }
+        }
         return bus
     }
 

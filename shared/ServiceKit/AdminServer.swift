@@ -18,10 +18,8 @@ struct AdminServer: Service {
         let router = Router()
         router.get("/livez") { _, _ in "ok\n" }
         router.get("/readyz") { [readiness] _, _ in
-            let problems = await readiness.problems()
-            if problems.isEmpty { return Response(status: .ok, body: .init(byteBuffer: ByteBuffer(string: "ok\n"))) }
-            let lines = problems.sorted { $0.key < $1.key }.map { "\($0.key): \($0.value)\n" }.joined()
-            return Response(status: .serviceUnavailable, body: .init(byteBuffer: ByteBuffer(string: lines)))
+            let (status, text) = await Self.answer(of: readiness)
+            return Response(status: status, body: .init(byteBuffer: ByteBuffer(string: text)))
         }
         router.get("/metrics") { [registry] _, _ in
             Response(
@@ -35,5 +33,14 @@ struct AdminServer: Service {
             onServerRunning: { [runFile] channel in runFile.bound("admin", port: channel.localAddress?.port) },
             logger: quiet)
         try await application.run()
+    }
+
+    /// All that is wrong, also where the process takes work without it.
+    static func answer(of readiness: Readiness) async -> (status: HTTPResponse.Status, text: String) {
+        let problems = await readiness.problems()
+        let shortcomings = await readiness.shortcomings()
+        let lines = problems.merging(shortcomings) { problem, _ in problem }.sorted { $0.key < $1.key }
+            .map { "\($0.key): \($0.value)\n" }.joined()
+        return problems.isEmpty ? (.ok, "ok\n" + lines) : (.serviceUnavailable, lines)
     }
 }

@@ -48,7 +48,7 @@ public enum Bootstrap {
             let logger = Logger(label: name)
             let environment = ServiceEnvironment(
                 name: name, logger: logger, readiness: Readiness(),
-                runFile: RunFile(path: runFilePath, listeners: listeners.union(["admin"])))
+                runFile: RunFile(path: runFilePath, listeners: listeners.union(["admin"]), logger: logger))
             let services = try await make(&settings, environment)
             try settings.check()
             logger.info(

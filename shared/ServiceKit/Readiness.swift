@@ -9,6 +9,7 @@ public final class Readiness: Sendable {
     private struct State {
         var checks: [(name: String, check: Check)] = []
         var marks: [String: Bool] = [:]
+        var wishes: [(name: String, check: Check)] = []
         var isShuttingDown = false
     }
 
@@ -30,6 +31,11 @@ public final class Readiness: Sendable {
         state.withLock { $0.marks[name] = true }
     }
 
+    /// A condition that is named when it does not hold, and does not keep the process from taking work.
+    public func wish(_ name: String, _ check: @escaping Check) {
+        state.withLock { $0.wishes.append((name, check)) }
+    }
+
     func beginShutdown() {
         state.withLock { $0.isShuttingDown = true }
     }
@@ -44,5 +50,14 @@ public final class Readiness: Sendable {
             if let problem = await check() { problems[name] = problem }
         }
         return problems
+    }
+
+    /// What the process takes work without, by condition.
+    public func shortcomings() async -> [String: String] {
+        var shortcomings: [String: String] = [:]
+        for (name, check) in state.withLock({ $0.wishes }) {
+            if let problem = await check() { shortcomings[name] = problem }
+        }
+        return shortcomings
     }
 }

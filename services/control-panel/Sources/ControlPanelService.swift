@@ -15,7 +15,9 @@ public enum ControlPanelService {
         _ settings: inout Settings, _ environment: ServiceEnvironment
     ) async throws -> [any Service] {
         let databaseURL = settings.string("database.url", isSecret: true, expected: "a postgres:// URL")
-        let bus = Buses.make(&settings, environment, connectionsMax: 4)
+        // Without the bus the panel serves Git and the API, and keeps what it has to say in its outbox: whoever takes
+        // an unready process out of service must not take pushes and logins away with it.
+        let bus = Buses.make(&settings, environment, connectionsMax: 4, isNeededForReadiness: false)
         let address = settings.address("panel.listen", default: "127.0.0.1:0")
         let configuration = PanelConfiguration.read(&settings)
         try settings.check()
@@ -33,7 +35,6 @@ public enum ControlPanelService {
         let server = panel.application(host: address.host, port: address.port) { port in
             environment.runFile.bound(listener, port: port)
         }
-        // Without the bus the panel serves Git and reads, and keeps what it has to say in its outbox.
         return [
             pool, bus, outbox, InboxPurge(pool: pool, logger: logger), panel.consumer(), panel.upkeep,
             panel.missedPushes, PanelServer(server: server, address: address),
