@@ -68,14 +68,20 @@ final class FakeEngine: ImageEngine {
     let failure: EngineError?
     /// A build goes on until it is cancelled.
     let isEndless: Bool
+    /// Base images that it has.
+    let bases: [String]
     private let state: Mutex<State>
 
     static let image = "sha256:" + String(repeating: "a", count: 64)
 
-    init(lines: [String] = [], failure: EngineError? = nil, isEndless: Bool = false, outages: Int = 0) {
+    init(
+        lines: [String] = [], failure: EngineError? = nil, isEndless: Bool = false, outages: Int = 0,
+        bases: [String] = ["python:3.11-slim"]
+    ) {
         self.lines = lines
         self.failure = failure
         self.isEndless = isEndless
+        self.bases = bases
         state = Mutex(State(outages: outages))
     }
 
@@ -103,7 +109,15 @@ final class FakeEngine: ImageEngine {
             return true
         }
         if isAway { throw EngineError(code: .unreachable, message: "away") }
-        return reference == Self.image ? ImageInfo(id: reference, sizeBytes: 1_000, labels: [:], created: nil) : nil
+        let isKnown = reference == Self.image || bases.contains(reference)
+        return isKnown ? ImageInfo(id: reference, sizeBytes: 1_000, labels: [:], created: nil) : nil
+    }
+
+    func listImages(reference: String) async throws -> [ImageInfo] {
+        let language = reference.prefix { $0 != "*" }
+        return bases.filter { $0.hasPrefix(language) }.map {
+            ImageInfo(id: $0, tags: [$0, "mirror.test/other:1"], sizeBytes: 1, labels: [:], created: nil)
+        }
     }
 }
 

@@ -52,6 +52,25 @@ import Testing
         #expect(try bus.logText().contains("Step 1/1 : FROM python:3.11-slim"))
     }
 
+    @Test(arguments: [
+        (
+            ["python:3.9-slim", "python:3.10-slim", "node:20-slim"],
+            "It has those of python:3.10, python:3.9: name one of them as build.runtime"
+        ),
+        (["node:20-slim"], "It has none for python: ask its operator for one"),
+    ])
+    func aRuntimeWithoutBaseImageLeadsToThoseThereAre(bases: [String], advice: String) async throws {
+        let failure = EngineError(code: .refused, message: "manifest for python:3.11-slim not found")
+        let engine = FakeEngine(failure: failure, bases: bases)
+        let text = try #require(reason(try await build(["a": "1"], engine: engine)))
+        #expect(text.hasPrefix("The builder has no base image of python:3.11, and none could be downloaded."))
+        #expect(text.contains(advice))
+        #expect(text.hasSuffix("The container engine said: manifest for python:3.11-slim not found"))
+        let ofStep = EngineError(code: .refused, status: 1, message: "pip failed")
+        let other = try #require(reason(try await build(["a": "1"], engine: FakeEngine(failure: ofStep, bases: bases))))
+        #expect(!other.contains("base image"))
+    }
+
     @Test func anImageThatExistsIsUsedAgainWithoutABuild() async throws {
         let engine = FakeEngine()
         let outcome = try await build(["a": "1"], engine: engine, known: FakeEngine.image)

@@ -121,9 +121,17 @@ extension EngineClient {
 
     /// - Parameter label: `key` or `key=value` that the images carry.
     public func listImages(label: String) async throws -> [ImageInfo] {
+        try await listImages(["label": [label]])
+    }
+
+    /// - Parameter reference: what name and tag look like, with `*` for any text: `python:*-slim`.
+    public func listImages(reference: String) async throws -> [ImageInfo] {
+        try await listImages(["reference": [reference]])
+    }
+
+    private func listImages(_ filters: [String: [String]]) async throws -> [ImageInfo] {
         let task = "listing images"
-        let reply = try await call(
-            .GET, "/images/json", query: [("filters", Filters.text(["label": [label]]))], task: task)
+        let reply = try await call(.GET, "/images/json", query: [("filters", Filters.text(filters))], task: task)
         return try decode([ListedImageAnswer].self, from: reply, task: task).map(\.image)
     }
 

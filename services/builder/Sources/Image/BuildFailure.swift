@@ -43,6 +43,22 @@ struct BuildFailure: Error, Sendable, Hashable, CustomStringConvertible {
         trouble == .diskFull ? diskFull : BuildFailure("Preparing the commit's files failed. " + said(complaint))
     }
 
+    /// - Parameters:
+    ///   - runtimes: those that the builder has a base image of, in the same language.
+    ///   - complaint: the engine's, about the image that it could not get.
+    static func withoutBase(
+        _ runtime: String, language: String, runtimes: [String], complaint: String
+    ) -> BuildFailure {
+        let advice =
+            runtimes.isEmpty
+            ? "It has none for \(language): ask its operator for one, or bring a Dockerfile."
+            : "It has those of \(runtimes.joined(separator: ", ")): name one of them as build.runtime in slipway.yaml, "
+                + "or ask its operator for another."
+        return BuildFailure(
+            "The builder has no base image of \(runtime), and none could be downloaded. \(advice)\n"
+                + "The container engine said: " + LogText.cut(complaint, to: 500))
+    }
+
     private static func said(_ complaint: String) -> String {
         let lines = complaint.split(separator: "\n").suffix(3).map(String.init)
         return "Git said: " + LogText.cut(lines.joined(separator: " / "), to: 500)

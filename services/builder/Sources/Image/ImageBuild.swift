@@ -97,13 +97,38 @@ struct ImageBuild: Sendable {
             dockerfile: dockerfile, tag: Self.tag(of: request), buildArguments: variables,
             labels: ["slipway.cloudspace": cloudspace, Self.identityLabel: request.identity],
             memoryBytes: BuilderLimits.stepMemoryBytesMax, networkMode: network)
-        let image = try await patiently(log) {
-            try await engine.buildImage(contextPath: source.contextPath, options: options) { log.append($0) }
+        let image: String
+        do {
+            image = try await patiently(log) {
+                try await engine.buildImage(contextPath: source.contextPath, options: options) { log.append($0) }
+            }
+        } catch let error as EngineError where !error.isRetriable {
+            throw await withoutBase(request.spec, error) ?? error
         }
         guard let info = try await patiently(log, { try await engine.inspectImage(image) }) else {
             throw BuildFailure("The image was removed as soon as it was built: deploy again.")
         }
         return info
+    }
+
+    /// A build fails where its base image cannot be had: its developer is told of those that can.
+    ///
+    /// - Returns: `nil` when the base image is there, or the engine does not tell: then the build failed otherwise.
+    private func withoutBase(_ spec: BuildSpec, _ error: EngineError) async -> BuildFailure? {
+        // With a status it is a step that failed, and steps run on a base image.
+        guard case .runtime(let language, let version) = spec.source, error.status == nil else { return nil }
+        do {
+            if try await engine.inspectImage(RuntimeDockerfile.base(language, version)) != nil { return nil }
+            let tags = try await engine.listImages(reference: RuntimeDockerfile.base(language, "*")).flatMap(\.tags)
+            let suffix = RuntimeDockerfile.baseSuffix
+            let runtimes = tags.filter { $0.hasPrefix("\(language):") && $0.hasSuffix(suffix) }
+                .map { String($0.dropLast(suffix.count)) }
+            return .withoutBase(
+                "\(language):\(version)", language: language, runtimes: Set(runtimes).sorted(),
+                complaint: error.message)
+        } catch {
+            return nil
+        }
     }
 
     /// `slipway/<organisation>/<app>:<first 16 of the identity>`

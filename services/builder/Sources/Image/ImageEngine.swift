@@ -7,6 +7,7 @@ protocol ImageEngine: Sendable {
         contextPath: String, options: BuildOptions, onMessage: @Sendable (String) async throws -> Void
     ) async throws -> String
     func inspectImage(_ reference: String) async throws -> ImageInfo?
+    func listImages(reference: String) async throws -> [ImageInfo]
 }
 
 extension EngineClient: ImageEngine {}

@@ -19,6 +19,11 @@ struct RuntimeDockerfile: Sendable, Hashable {
         static let names = ["requirements.txt", "package.json", "package-lock.json"]
     }
 
+    static let baseSuffix = "-slim"
+
+    /// The image that a runtime's Dockerfile begins with.
+    static func base(_ language: String, _ version: String) -> String { "\(language):\(version)\(baseSuffix)" }
+
     var language: String
     var version: String
     var hook: String?
@@ -46,7 +51,7 @@ struct RuntimeDockerfile: Sendable, Hashable {
     private func python() -> [String] {
         let install = "RUN pip install --no-cache-dir -r requirements.txt"
         var lines = [
-            "FROM python:\(version)-slim", "WORKDIR /app",
+            "FROM \(Self.base("python", version))", "WORKDIR /app",
             "ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PIP_DISABLE_PIP_VERSION_CHECK=1 "
                 + "PIP_ROOT_USER_ACTION=ignore",
         ]
@@ -59,7 +64,7 @@ struct RuntimeDockerfile: Sendable, Hashable {
     }
 
     private func node() -> [String] {
-        var lines = ["FROM node:\(version)-slim", "WORKDIR /app", "ENV NODE_ENV=production"]
+        var lines = ["FROM \(Self.base("node", version))", "WORKDIR /app", "ENV NODE_ENV=production"]
         lines += arguments.sorted().map { "ARG \($0)" }
         if files.hasPackage {
             let command = files.hasPackageLock ? "ci" : "install"
