@@ -38,95 +38,15 @@ let busMigrations = [
         """
         -- The first counts[1] records are for partition to_partitions[1] of to_topics[1], and so on. Callers give the
         -- partitions in one order, so that they cannot deadlock.
-        CREATE FUNCTION publish_events(
-            to_topics text[], to_partitions int[], counts int[], keys text[], headers_of text[], contents bytea[]
-        ) RETURNS void LANGUAGE plpgsql SET enable_seqscan = off SET enable_bitmapscan = off AS $$
-        DECLARE
-            slot record;
-            start int := 1;
-            last int;
-        BEGIN
-            FOR number IN 1..cardinality(to_topics) LOOP
-                UPDATE partitions SET next_offset = next_offset + counts[number]
-                WHERE topic = to_topics[number] AND partition = to_partitions[number]
-                RETURNING id, next_offset - counts[number] AS first INTO slot;
-                IF NOT FOUND THEN
-                    RAISE 'topic % has no partition %', to_topics[number], to_partitions[number];
-                END IF;
-                last := start + counts[number] - 1;
-                INSERT INTO events (partition_id, "offset", key, headers, value)
-                SELECT slot.id, slot.first + given.position - 1, given.key, given.headers, given.content
-                FROM unnest(keys[start:last], headers_of[start:last], contents[start:last])
-                    WITH ORDINALITY AS given (key, headers, content, position);
-                start := last + 1;
-            END LOOP;
-        END $$;
+        \(publishing(into: "events"))
 
         -- A key may occur once in a partition.
-        CREATE FUNCTION publish_states(
-            to_topics text[], to_partitions int[], counts int[], keys text[], headers_of text[], contents bytea[]
-        ) RETURNS void LANGUAGE plpgsql SET enable_seqscan = off SET enable_bitmapscan = off AS $$
-        DECLARE
-            slot record;
-            start int := 1;
-            last int;
-        BEGIN
-            FOR number IN 1..cardinality(to_topics) LOOP
-                UPDATE partitions SET next_offset = next_offset + counts[number]
-                WHERE topic = to_topics[number] AND partition = to_partitions[number]
-                RETURNING id, next_offset - counts[number] AS first INTO slot;
-                IF NOT FOUND THEN
-                    RAISE 'topic % has no partition %', to_topics[number], to_partitions[number];
-                END IF;
-                last := start + counts[number] - 1;
-                INSERT INTO states (partition_id, "offset", key, headers, value)
-                SELECT slot.id, slot.first + given.position - 1, given.key, given.headers, given.content
-                FROM unnest(keys[start:last], headers_of[start:last], contents[start:last])
-                    WITH ORDINALITY AS given (key, headers, content, position)
-                ON CONFLICT (partition_id, key) DO UPDATE SET "offset" = excluded."offset",
-                    published_at = excluded.published_at, headers = excluded.headers, value = excluded.value;
-                start := last + 1;
-            END LOOP;
-        END $$;
+        \(publishing(into: "states", replacingKeys))
 
         -- In order, until there are enough records or bytes; at least one.
-        CREATE FUNCTION read_events(of_topic text, of_partition int, since bigint, records int, bytes int)
-        RETURNS TABLE ("offset" bigint, key text, headers text, value bytea)
-        LANGUAGE plpgsql STABLE SET enable_seqscan = off SET enable_bitmapscan = off AS $$
-        #variable_conflict use_column
-        BEGIN
-            RETURN QUERY
-            SELECT "offset", key, headers, value
-            FROM (
-                SELECT page.*, sum(octet_length(headers) + coalesce(octet_length(value), 0)) OVER (
-                    ORDER BY "offset" ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS bytes_before
-                FROM (
-                    SELECT "offset", key, headers, value FROM events
-                    WHERE "offset" >= since AND partition_id = (
-                            SELECT id FROM partitions WHERE topic = of_topic AND partition = of_partition)
-                    ORDER BY "offset" LIMIT records) AS page) AS page
-            WHERE bytes_before IS NULL OR bytes_before < bytes
-            ORDER BY "offset";
-        END $$;
+        \(reading(from: "events"))
 
-        CREATE FUNCTION read_states(of_topic text, of_partition int, since bigint, records int, bytes int)
-        RETURNS TABLE ("offset" bigint, key text, headers text, value bytea)
-        LANGUAGE plpgsql STABLE SET enable_seqscan = off SET enable_bitmapscan = off AS $$
-        #variable_conflict use_column
-        BEGIN
-            RETURN QUERY
-            SELECT "offset", key, headers, value
-            FROM (
-                SELECT page.*, sum(octet_length(headers) + coalesce(octet_length(value), 0)) OVER (
-                    ORDER BY "offset" ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS bytes_before
-                FROM (
-                    SELECT "offset", key, headers, value FROM states
-                    WHERE "offset" >= since AND partition_id = (
-                            SELECT id FROM partitions WHERE topic = of_topic AND partition = of_partition)
-                    ORDER BY "offset" LIMIT records) AS page) AS page
-            WHERE bytes_before IS NULL OR bytes_before < bytes
-            ORDER BY "offset";
-        END $$;
+        \(reading(from: "states"))
 
         -- Removes the expired records at the old end of a partition, at most batch, and returns how many it removed.
         CREATE FUNCTION expire_events(of_topic text, of_partition int, keep interval, batch int) RETURNS bigint
@@ -153,3 +73,63 @@ let busMigrations = [
         END $$;
         """),
 ]
+
+private let replacingKeys = """
+
+            ON CONFLICT (partition_id, key) DO UPDATE SET "offset" = excluded."offset",
+                published_at = excluded.published_at, headers = excluded.headers, value = excluded.value
+    """
+
+/// The function that appends to `table`. Written out for each table: a name that is filled in as it runs would have it
+/// planned for each partition of each batch anew.
+private func publishing(into table: String, _ conflict: String = "") -> String {
+    """
+    CREATE FUNCTION publish_\(table)(
+        to_topics text[], to_partitions int[], counts int[], keys text[], headers_of text[], contents bytea[]
+    ) RETURNS void LANGUAGE plpgsql SET enable_seqscan = off SET enable_bitmapscan = off AS $$
+    DECLARE
+        slot record;
+        start int := 1;
+        last int;
+    BEGIN
+        FOR number IN 1..cardinality(to_topics) LOOP
+            UPDATE partitions SET next_offset = next_offset + counts[number]
+            WHERE topic = to_topics[number] AND partition = to_partitions[number]
+            RETURNING id, next_offset - counts[number] AS first INTO slot;
+            IF NOT FOUND THEN
+                RAISE 'topic % has no partition %', to_topics[number], to_partitions[number];
+            END IF;
+            last := start + counts[number] - 1;
+            INSERT INTO \(table) (partition_id, "offset", key, headers, value)
+            SELECT slot.id, slot.first + given.position - 1, given.key, given.headers, given.content
+            FROM unnest(keys[start:last], headers_of[start:last], contents[start:last])
+                WITH ORDINALITY AS given (key, headers, content, position)\(conflict);
+            start := last + 1;
+        END LOOP;
+    END $$;
+    """
+}
+
+/// The function that reads a partition of `table`.
+private func reading(from table: String) -> String {
+    """
+    CREATE FUNCTION read_\(table)(of_topic text, of_partition int, since bigint, records int, bytes int)
+    RETURNS TABLE ("offset" bigint, key text, headers text, value bytea)
+    LANGUAGE plpgsql STABLE SET enable_seqscan = off SET enable_bitmapscan = off AS $$
+    #variable_conflict use_column
+    BEGIN
+        RETURN QUERY
+        SELECT "offset", key, headers, value
+        FROM (
+            SELECT page.*, sum(octet_length(headers) + coalesce(octet_length(value), 0)) OVER (
+                ORDER BY "offset" ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS bytes_before
+            FROM (
+                SELECT "offset", key, headers, value FROM \(table)
+                WHERE "offset" >= since AND partition_id = (
+                        SELECT id FROM partitions WHERE topic = of_topic AND partition = of_partition)
+                ORDER BY "offset" LIMIT records) AS page) AS page
+        WHERE bytes_before IS NULL OR bytes_before < bytes
+        ORDER BY "offset";
+    END $$;
+    """
+}
