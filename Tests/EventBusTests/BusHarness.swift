@@ -74,7 +74,9 @@ final class TestBus: Sendable {
     }
 
     /// A client that does not run before `run` is called with it.
-    func makeIdleClient(cloudspace: String = "") -> BusClient { maker.client(topics, cloudspace: cloudspace) }
+    func makeIdleClient(cloudspace: String = "", logger: Logger = quiet) -> BusClient {
+        maker.client(topics, cloudspace: cloudspace, logger: logger)
+    }
 
     func run<Result>(
         _ client: BusClient, _ body: (any EventBus) async throws -> Result
@@ -177,10 +179,10 @@ struct BusMaker: Sendable {
         }
     }
 
-    func client(_ topics: [Topic], cloudspace: String) -> BusClient {
+    func client(_ topics: [Topic], cloudspace: String, logger: Logger = quiet) -> BusClient {
         switch kind {
-        case .postgres: .postgres(address, prefix: prefix + cloudspace, topics: topics)
-        case .kafka: .kafka(address, prefix: prefix + cloudspace, topics: topics)
+        case .postgres: .postgres(address, prefix: prefix + cloudspace, topics: topics, logger: logger)
+        case .kafka: .kafka(address, prefix: prefix + cloudspace, topics: topics, logger: logger)
         }
     }
 }
@@ -230,6 +232,27 @@ final class Gate: Sendable {
     var isOpen: Bool { state.withLock { $0 } }
     func open() { state.withLock { $0 = true } }
     func wait() async throws { try await eventually("the gate opens", within: .seconds(60)) { isOpen } }
+}
+
+/// Opens its gate when a bus logs `message`.
+struct LogGate: LogHandler {
+    let gate: Gate
+    let message: String
+    var metadata: Logger.Metadata = [:]
+    var logLevel = Logger.Level.debug
+
+    static func logger(_ gate: Gate, opensOn message: String) -> Logger {
+        Logger(label: "test") { _ in LogGate(gate: gate, message: message) }
+    }
+
+    subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+        get { metadata[key] }
+        set { metadata[key] = newValue }
+    }
+
+    func log(event: LogEvent) {
+        if "\(event.message)" == message { gate.open() }
+    }
 }
 
 /// What the handlers of one group saw, and whether two of them had one partition at once.
@@ -364,18 +387,21 @@ struct SeededGenerator: RandomNumberGenerator {
 extension BusClient {
     static let sentinelPassword = "sentinel-password"
 
-    static func postgres(_ url: String, prefix: String, topics: [Topic]) -> BusClient {
+    static func postgres(
+        _ url: String, prefix: String, topics: [Topic], logger: Logger = quiet
+    ) -> BusClient {
         let pool = PostgresPool(.init(url: url, name: "bus-test", connectionsMax: 6))
-        let bus = PostgresEventBus(pool: pool, prefix: prefix, topics: topics, logger: quiet)
+        let bus = PostgresEventBus(pool: pool, prefix: prefix, topics: topics, logger: logger)
         return BusClient(bus: bus) { await pool.close() }
     }
 
     static func kafka(
-        _ server: String, prefix: String, topics: [Topic], sasl: KafkaConfiguration.SASL? = nil
+        _ server: String, prefix: String, topics: [Topic], sasl: KafkaConfiguration.SASL? = nil,
+        logger: Logger = quiet
     ) -> BusClient {
         let configuration = KafkaConfiguration(servers: [server], sasl: sasl)
         return BusClient(
-            bus: KafkaEventBus(configuration: configuration, prefix: prefix, topics: topics, logger: quiet))
+            bus: KafkaEventBus(configuration: configuration, prefix: prefix, topics: topics, logger: logger))
     }
 
     /// A client whose server is not there.

@@ -163,19 +163,23 @@ struct GroupTests {
     @Test(arguments: BusKind.available)
     func aMemberThatJoinsWaitsForTheHandlersThatRun(_ kind: BusKind) async throws {
         try await TestBus.with(kind, [.builds]) { test in
-            try await test.withClient { other in
+            let letGo = Gate()
+            let watched = test.makeIdleClient(logger: LogGate.logger(letGo, opensOn: "partitions let go"))
+            try await test.run(watched) { own in
                 let group = Ledger()
                 let joined = Ledger()
                 let records = (0..<24).map { Record(.builds, "k\($0 % 12)", "\($0)") }
                 try await test.bus.publish(records)
-                // Long enough for a rebalance to begin in the middle of each partition's first record.
-                _ = test.consume("g", [.builds]) { incoming in
+                // A rebalance begins in the middle of each partition's first record.
+                _ = test.consume("g", [.builds], on: own) { incoming in
                     try await group.handle(incoming) {
-                        if group.begun.count <= Topic.builds.partitions { try await Task.sleep(for: .seconds(4)) }
+                        if !letGo.isOpen { try await letGo.wait() }
                     }
                 }
-                try await eventually("a handler runs", within: membershipMax) { !group.begun.isEmpty }
-                _ = test.consume("g", [.builds], on: other) { incoming in
+                try await eventually("each partition's handler runs", within: membershipMax) {
+                    group.begun.count == Topic.builds.partitions
+                }
+                _ = test.consume("g", [.builds]) { incoming in
                     try await group.handle(incoming) { try await joined.handle(incoming) }
                 }
                 var number = records.count

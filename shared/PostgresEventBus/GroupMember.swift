@@ -139,11 +139,15 @@ final class GroupMember: Sendable {
 
     /// Asks the workers of what is not `due` to end, and lets go of the partitions of those that have ended.
     private func release(notDue due: Set<Slot>) async throws {
-        let ended = state.withLock { state in
-            for (slot, worker) in state.workers where !due.contains(slot) { worker.stop() }
+        let (leaving, ended) = state.withLock { state in
+            let leaving = state.workers.filter { !due.contains($0.key) }
+            for worker in leaving.values { worker.stop() }
             let ended = state.workers.filter { $0.value.hasEnded }.map(\.key)
             for slot in ended { state.workers[slot] = nil }
-            return ended
+            return (leaving.count, ended)
+        }
+        if leaving > 0 {
+            bus.logger.debug("partitions let go", metadata: ["group": "\(group)", "count": "\(leaving)"])
         }
         if ended.isEmpty { return }
         try await session.query(
