@@ -190,30 +190,3 @@ func withErrorText<Result>(_ body: (UnsafeMutablePointer<CChar>?, Int) -> Result
         return (result, buffer.baseAddress.map { String(cString: $0) } ?? "")
     }
 }
-
-extension KafkaConfiguration {
-    /// What keeps the brokers from answering, and what to do about it.
-    func explanation(of failure: KafkaFailure?) -> String {
-        guard let failure else { return "no broker answers at \(serverList)" }
-        switch failure.code {
-        case RD_KAFKA_RESP_ERR__AUTHENTICATION, RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED:
-            guard let sasl else {
-                return "the broker asks for credentials: set SLIPWAY_BUS_KAFKA_SASL, SLIPWAY_BUS_KAFKA_USERNAME and "
-                    + "SLIPWAY_BUS_KAFKA_PASSWORD (\(failure))"
-            }
-            return "the broker refused the credentials of user \(sasl.username) (\(sasl.mechanism.rawValue)): check "
-                + "SLIPWAY_BUS_KAFKA_USERNAME, SLIPWAY_BUS_KAFKA_PASSWORD and SLIPWAY_BUS_KAFKA_SASL (\(failure))"
-        case RD_KAFKA_RESP_ERR_UNSUPPORTED_SASL_MECHANISM:
-            return "the broker does not know \(sasl?.mechanism.rawValue ?? "the mechanism"): check "
-                + "SLIPWAY_BUS_KAFKA_SASL (\(failure))"
-        case RD_KAFKA_RESP_ERR__SSL:
-            return "no TLS connection to \(serverList): check SLIPWAY_BUS_KAFKA_TLS, SLIPWAY_BUS_KAFKA_CA, "
-                + "SLIPWAY_BUS_KAFKA_CERTIFICATE and SLIPWAY_BUS_KAFKA_KEY (\(failure))"
-        // That the other side speaks no TLS, or nothing else, is an end of the connection to librdkafka.
-        case _ where failure.reason.contains("SSL"):
-            return "TLS does not fit at \(serverList): check SLIPWAY_BUS_KAFKA_TLS and the port (\(failure))"
-        default:
-            return "no broker answers at \(serverList): \(failure)"
-        }
-    }
-}

@@ -96,16 +96,7 @@ struct AdminSession: ~Copyable {
             }
             rd_kafka_poll(client, 0)
             if control.isStopped { throw CancellationError() }
-            if isRefused || monotonicNanoseconds() >= deadline { throw unreachable(code) }
-        }
-    }
-
-    private var isRefused: Bool {
-        switch health.failure?.code {
-        case RD_KAFKA_RESP_ERR__AUTHENTICATION, RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED, RD_KAFKA_RESP_ERR__SSL,
-            RD_KAFKA_RESP_ERR_UNSUPPORTED_SASL_MECHANISM:
-            true
-        default: false
+            if health.failure?.isRefusal == true || monotonicNanoseconds() >= deadline { throw unreachable(code) }
         }
     }
 

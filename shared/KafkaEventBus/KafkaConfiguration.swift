@@ -102,8 +102,9 @@ extension KafkaConfiguration {
 
     private var lastSettings: [(String, String)] { furtherSettings.map { ($0.key, $0.value) } }
 
-    /// For questions about topics and groups.
-    var adminSettings: [(String, String)] { commonSettings + lastSettings }
+    /// For questions about topics and groups. These clients do not live long enough for brokers to hang up on them for
+    /// being idle: when it happens, the guess of librdkafka as to why is worth having.
+    var adminSettings: [(String, String)] { commonSettings + [("log.connection.close", "true")] + lastSettings }
 
     /// - Parameter batchBytesMax: the largest batch that topics take.
     func producerSettings(batchBytesMax: Int) -> [(String, String)] {

@@ -121,7 +121,7 @@ extension AdminSession {
         }
         defer { for case let resource? in resources { rd_kafka_ConfigResource_destroy(resource) } }
         let byName = Dictionary(uniqueKeysWithValues: topics.map { (cluster.stored($0.name), $0) })
-        let checked: Void? = try request(
+        let problems: [String]? = try request(
             "the settings of topics cannot be read", RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS,
             optional: KafkaLimits.settingsTimeout,
             { options, queue in
@@ -131,16 +131,18 @@ extension AdminSession {
                 var count = 0
                 let results = rd_kafka_DescribeConfigs_result_resources(
                     rd_kafka_event_DescribeConfigs_result(event), &count)
-                for case let result? in UnsafeBufferPointer(start: results, count: count) {
-                    let name = String(cString: rd_kafka_ConfigResource_name(result))
+                return UnsafeBufferPointer(start: results, count: count).compactMap { result in
                     // Reading settings takes a permission of its own, which the bus does without.
-                    guard let topic = byName[name],
+                    guard let result, let topic = byName[String(cString: rd_kafka_ConfigResource_name(result))],
                         rd_kafka_ConfigResource_error(result) == RD_KAFKA_RESP_ERR_NO_ERROR
-                    else { continue }
-                    try check(topic, settings: settings(of: result))
+                    else { return nil }
+                    return problem(of: topic, settings: settings(of: result))
                 }
             })
-        if checked == nil { cluster.logger.notice("the broker does not tell the settings of topics: not checked") }
+        guard let problems else {
+            return cluster.logger.notice("the broker does not tell the settings of topics: not checked")
+        }
+        if !problems.isEmpty { throw SetupError(problems.sorted().joined(separator: "; "), isLasting: true) }
     }
 
     private func settings(of resource: OpaquePointer) -> [String: String] {
@@ -154,21 +156,21 @@ extension AdminSession {
         return settings
     }
 
-    private func check(_ topic: Topic, settings: [String: String]) throws {
-        let name = cluster.stored(topic.name)
-        func fix(_ setting: String, _ value: String) -> String {
-            "Fix: kafka-configs.sh --alter --entity-type topics --entity-name \(name) --add-config \(setting)=\(value)"
-        }
+    private func problem(of topic: Topic, settings: [String: String]) -> String? {
+        var problems: [String] = []
+        var fixes: [String] = []
         let wanted = Dictionary(uniqueKeysWithValues: cluster.topicSettings(topic).map { ($0.name, $0.value) })
         if let found = settings["cleanup.policy"], let policy = wanted["cleanup.policy"], found != policy {
-            throw SetupError(
-                "the topic \(name) has cleanup.policy \(found), \(topic.kind.rawValue) topics need \(policy). "
-                    + fix("cleanup.policy", policy), isLasting: true)
+            problems.append("has cleanup.policy \(found), \(topic.kind.rawValue) topics need \(policy)")
+            fixes.append("cleanup.policy=\(policy)")
         }
         if let found = settings["max.message.bytes"].flatMap(Int.init), found < cluster.batchBytesMax {
-            throw SetupError(
-                "the topic \(name) takes \(found) bytes at a time, \(cluster.batchBytesMax) are needed. "
-                    + fix("max.message.bytes", "\(cluster.batchBytesMax)"), isLasting: true)
+            problems.append("takes \(found) bytes at a time, \(cluster.batchBytesMax) are needed")
+            fixes.append("max.message.bytes=\(cluster.batchBytesMax)")
         }
+        guard !problems.isEmpty else { return nil }
+        let name = cluster.stored(topic.name)
+        return "the topic \(name) \(problems.joined(separator: ", and ")). Fix: kafka-configs.sh --alter --entity-type "
+            + "topics --entity-name \(name) --add-config \(fixes.joined(separator: ","))"
     }
 }
