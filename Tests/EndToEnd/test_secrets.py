@@ -1,9 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A secret's value is where the app runs and nowhere else."""
 
-import subprocess
-
-from slipway_local.postgres import ADMIN, DATABASES, binaries
+from support.secrecy import assert_nowhere
 
 SENTINEL = "sentinel-3f9c1d77a0"
 
@@ -44,25 +42,3 @@ def test_database_password_of_an_app_is_nowhere(platform):
     password = url.partition("://")[2].rpartition("@")[0].partition(":")[2]
     assert len(password) >= 16, "the app got no password"
     assert_nowhere(platform, password)
-
-
-def assert_nowhere(platform, value: str) -> None:
-    folder = platform.state.path("logs")
-    for path in folder.iterdir():
-        assert value not in path.read_text(errors="replace"), f"{path.name} holds the secret"
-    for name in ("runner", "ingress", "builder"):
-        for path in platform.state.path(name).rglob("*"):
-            if path.is_file():
-                assert value.encode() not in path.read_bytes(), f"{path} holds the secret"
-    for database in DATABASES:
-        assert value not in dump(platform, database), f"the database {database} holds the secret"
-    assert value not in platform.bus.everything(), "the bus holds the secret"
-
-
-def dump(platform, database: str) -> str:
-    cluster = platform.stack.platform
-    result = subprocess.run(
-        [str(binaries() / "pg_dump"), database], env=cluster.client_environment(ADMIN, database), capture_output=True,
-        text=True, errors="replace", check=True)
-    assert "CREATE TABLE" in result.stdout
-    return result.stdout

@@ -62,7 +62,7 @@ class KafkaBus:
         import confluent_kafka
 
         if len(value) > 1_000_000:
-            self.allow(name, 2 * len(value))
+            self.set_topic(self.topic(name), "max.message.bytes", str(2 * len(value)))
         producer = confluent_kafka.Producer({"bootstrap.servers": self.address, "message.max.bytes": 100_000_000})
         count = len(producer.list_topics(self.topic(name), READ_MAX_SECONDS).topics[self.topic(name)].partitions)
         problems = []
@@ -72,20 +72,21 @@ class KafkaBus:
         producer.flush(READ_MAX_SECONDS)
         assert problems == [None], problems
 
-    def allow(self, name: str, size: int) -> None:
+    def set_topic(self, topic: str, setting: str, value: str) -> None:
         from confluent_kafka import admin
 
-        change = admin.ConfigEntry("max.message.bytes", str(size), incremental_operation=admin.AlterConfigOpType.SET)
-        resource = admin.ConfigResource(admin.ResourceType.TOPIC, self.topic(name), incremental_configs=[change])
+        change = admin.ConfigEntry(setting, value, incremental_operation=admin.AlterConfigOpType.SET)
+        resource = admin.ConfigResource(admin.ResourceType.TOPIC, topic, incremental_configs=[change])
         client = admin.AdminClient({"bootstrap.servers": self.address})
         for result in client.incremental_alter_configs([resource]).values():
             result.result(READ_MAX_SECONDS)
 
-    def create_topic(self, name: str, partitions: int, cloudspace: str) -> None:
+    def create_topic(self, name: str, partitions: int, cloudspace: str, settings: dict[str, str] | None = None) -> None:
         from confluent_kafka import admin
 
         client = admin.AdminClient({"bootstrap.servers": self.address})
-        for result in client.create_topics([admin.NewTopic(self.topic(name, cloudspace), partitions, 1)]).values():
+        topic = admin.NewTopic(self.topic(name, cloudspace), partitions, 1, config=settings or {})
+        for result in client.create_topics([topic]).values():
             result.result(READ_MAX_SECONDS)
 
     def remove_topics(self, cloudspace: str) -> None:
