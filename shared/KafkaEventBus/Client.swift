@@ -133,6 +133,13 @@ func makeClient(_ kind: ClientKind, settings: [(String, String)], context: Clien
         }
     } else if kind == .producer {
         rd_kafka_conf_set_events(configuration, RD_KAFKA_EVENT_DR)
+        // What was sent and not received goes with the connection. Otherwise the system would go on sending, for
+        // minutes, records whose publisher was told that they are not published.
+        rd_kafka_conf_set_closesocket_cb(configuration) { descriptor, _ in
+            var abort = linger(l_onoff: 1, l_linger: 0)
+            setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &abort, socklen_t(MemoryLayout<linger>.size))
+            return close(descriptor)
+        }
     }
     if kind == .reader {
         pace(configuration, context)

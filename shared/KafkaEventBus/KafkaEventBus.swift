@@ -14,7 +14,7 @@ import Synchronization
 public final class KafkaEventBus: EventBus, Sendable {
     let cluster: Cluster
     let producer: Producer
-    private let isProbing = Mutex(false)
+    private let probing = Mutex<Task<String?, Never>?>(nil)
 
     /// - Parameter prefix: the cloudspace's name; topics and groups of several cloudspaces can share a cluster.
     public init(configuration: KafkaConfiguration, prefix: String, topics: [Topic] = Topic.all, logger: Logger) {
@@ -73,30 +73,35 @@ public final class KafkaEventBus: EventBus, Sendable {
                 ?? "the topics at \(cluster.configuration.serverList) are not prepared yet"
         }
         if cluster.health.answered(within: KafkaLimits.recently) { return nil }
-        // One question at a time; who comes meanwhile is told what is known.
-        let isFirst = isProbing.withLock { isProbing in
-            defer { isProbing = true }
-            return !isProbing
-        }
-        if isFirst {
-            defer { isProbing.withLock { $0 = false } }
-            let lease = producer.lease
-            let code = try? await onThread("kafka-probe") {
-                lease.withClient { client in
-                    var metadata: UnsafePointer<rd_kafka_metadata>?
-                    let code = rd_kafka_metadata(
-                        client, 0, nil, &metadata, KafkaLimits.probeTimeout.milliseconds)
-                    if let metadata { rd_kafka_metadata_destroy(metadata) }
-                    return code
-                }
+        // One question at a time: who comes meanwhile waits for its answer.
+        let probe = probing.withLock { probing in
+            if let probing { return probing }
+            let probe = Task {
+                defer { self.probing.withLock { $0 = nil } }
+                return await self.probe()
             }
-            guard let code = code ?? nil else { return producer.preparation.problem ?? "the bus does not run" }
-            if code == RD_KAFKA_RESP_ERR_NO_ERROR {
-                cluster.health.answered()
-                return nil
-            }
-            if cluster.health.failure == nil { _ = cluster.health.failed(KafkaFailure(code)) }
+            probing = probe
+            return probe
         }
+        return await probe.value
+    }
+
+    private func probe() async -> String? {
+        let lease = producer.lease
+        let code = try? await onThread("kafka-probe") {
+            lease.withClient { client in
+                var metadata: UnsafePointer<rd_kafka_metadata>?
+                let code = rd_kafka_metadata(client, 0, nil, &metadata, KafkaLimits.probeTimeout.milliseconds)
+                if let metadata { rd_kafka_metadata_destroy(metadata) }
+                return code
+            }
+        }
+        guard let code = code ?? nil else { return producer.preparation.problem ?? "the bus does not run" }
+        if code == RD_KAFKA_RESP_ERR_NO_ERROR {
+            cluster.health.answered()
+            return nil
+        }
+        if cluster.health.failure == nil { _ = cluster.health.failed(KafkaFailure(code)) }
         return cluster.health.failure.map { cluster.configuration.explanation(of: $0) }
     }
 }

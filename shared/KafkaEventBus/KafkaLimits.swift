@@ -21,6 +21,8 @@ enum KafkaLimits {
     /// Records of a partition that are handed over and not handled; beyond, it is paused.
     static let waitingRecords = 2_000
     static let waitingBytes = 4 << 20
+    /// How long a record that waits may keep librdkafka from freeing the fetch it came with.
+    static let heldMax: Duration = .seconds(1)
     /// How long reading holds still for a handler that is behind before it pauses the partition, which throws away
     /// what was fetched of it: this long while other handlers have nothing to do...
     static let stallWhileOthersWait: Duration = .milliseconds(50)

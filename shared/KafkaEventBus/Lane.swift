@@ -84,11 +84,17 @@ final class Lane: Sendable {
         reader?.resume()
     }
 
-    /// Leaves librdkafka nothing to wait for: its client is about to be destroyed. What waits is kept, as copies.
-    func detach() {
+    /// Keeps what waits as copies, which hold no memory but their own.
+    func copyWaiting() {
         state.withLock { state in
-            state.batches = ([state.current].compactMap { $0 } + state.batches).map { $0.copyRest() }
+            state.batches = state.batches.map { $0.isHeld ? $0.copyRest() : $0 }
+            if let current = state.current, current.isHeld { state.batches.insert(current.copyRest(), at: 0) }
         }
+    }
+
+    /// Leaves librdkafka nothing to wait for: its client is about to be destroyed. What waits is kept.
+    func detach() {
+        copyWaiting()
         finishTaking()
     }
 

@@ -68,6 +68,9 @@ final class LaneBatch: Sendable {
         bytes = items.reduce(0) { $0 + $1.bytes }
     }
 
+    /// Whether it keeps librdkafka from freeing what it received with these records: all of a fetch, not only them.
+    var isHeld: Bool { !messages.isEmpty }
+
     /// - Returns: `nil` when all were taken.
     func take() -> LaneItem? {
         let index = next.wrappingAdd(1, ordering: .sequentiallyConsistent).oldValue

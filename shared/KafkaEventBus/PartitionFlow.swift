@@ -5,7 +5,7 @@
 struct PartitionFlow: Sendable, Equatable {
     enum Step: Sendable, Equatable {
         case pause
-        /// Read on with this offset.
+        /// Read on with this offset, or at the place that it names.
         case resume(Int64)
     }
 
@@ -13,15 +13,18 @@ struct PartitionFlow: Sendable, Equatable {
     private(set) var next: Int64?
     private(set) var isPaused = false
     private var reported: Int64 = -1
+    private let start: Int64?
     private let floor: Int64
     private var skipped: Int64 = -1
 
     /// - Parameters:
-    ///   - next: where reading begins, where that is known.
+    ///   - start: where reading begins: an offset, or one of librdkafka's negative names for a place. `nil` where
+    ///     librdkafka knows; such a partition is paused only after its first record.
     ///   - floor: records below it were handled already, though the group has not been told.
-    init(next: Int64? = nil, floor: Int64 = -1) {
-        self.next = next
+    init(start: Int64? = nil, floor: Int64 = -1) {
+        self.start = start
         self.floor = floor
+        if let start, start >= 0 { next = start }
     }
 
     /// Whether the record is to be handed over. Pausing and resuming may bring one that was before.
@@ -44,9 +47,9 @@ struct PartitionFlow: Sendable, Equatable {
             return .pause
         }
         // Half way down, so that what is fetched anew comes before the handler has nothing left to do.
-        if isPaused, waiting <= recordsMax / 2, bytes <= bytesMax / 2, let next {
+        if isPaused, waiting <= recordsMax / 2, bytes <= bytesMax / 2, let place = next ?? start {
             isPaused = false
-            return .resume(next)
+            return .resume(place)
         }
         return nil
     }

@@ -10,6 +10,7 @@ import Synchronization
 final class PublishInbox: Sendable {
     private struct State {
         var calls: [PublishCall] = []
+        var cancelled: [PublishCall] = []
         var refusal: BusError?
         var reader: ClientControl?
     }
@@ -29,7 +30,25 @@ final class PublishInbox: Sendable {
         reader?.wake()
     }
 
-    func remove(_ call: PublishCall) { state.withLock { $0.calls.removeAll { $0 === call } } }
+    /// Its publisher does not wait for it any more.
+    func cancel(_ call: PublishCall) {
+        let reader = state.withLock { state in
+            let count = state.calls.count
+            state.calls.removeAll { $0 === call }
+            guard state.calls.count == count, let reader = state.reader else { return nil as ClientControl? }
+            state.cancelled.append(call)
+            return reader
+        }
+        reader?.wake()
+    }
+
+    /// Calls that were cancelled after they were taken.
+    func takeCancelled() -> [PublishCall] {
+        state.withLock { state in
+            defer { state.cancelled = [] }
+            return state.cancelled
+        }
+    }
 
     func take() -> [PublishCall] {
         state.withLock { state in
@@ -41,7 +60,12 @@ final class PublishInbox: Sendable {
     func putBack(_ calls: [PublishCall]) { state.withLock { $0.calls.insert(contentsOf: calls, at: 0) } }
 
     /// Names whose thread is woken for new calls.
-    func attend(_ reader: ClientControl?) { state.withLock { $0.reader = reader } }
+    func attend(_ reader: ClientControl?) {
+        state.withLock { state in
+            state.reader = reader
+            state.cancelled = []
+        }
+    }
 
     /// Ends the calls that wait.
     func fail(_ error: BusError) {
@@ -145,8 +169,7 @@ final class Producer: Sendable {
         do {
             try await call.wait()
         } catch {
-            // A call that was cancelled may still be there.
-            inbox.remove(call)
+            if error is CancellationError { inbox.cancel(call) }
             throw error
         }
     }
@@ -205,6 +228,7 @@ private struct Supervisor: Sendable {
                 }
                 switch try await runClient() {
                 case .stopped: return
+                case .withdrawn: continue
                 case .fatal(let text):
                     BusMetrics().failed("fatal")
                     warn("the bus client failed for good, building it anew", text)

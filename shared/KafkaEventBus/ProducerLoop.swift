@@ -9,6 +9,8 @@ enum ProducerEnd: Sendable {
     case stopped
     /// The client is unusable; a new one goes on.
     case fatal(String)
+    /// Records of a call that was cancelled were with librdkafka, which takes nothing back but all of it.
+    case withdrawn
     /// A topic is not what it was when it was prepared.
     case topicsChanged(String)
 }
@@ -65,6 +67,7 @@ final class ProducerLoop {
             let isBusy = handOver()
             poll(wait: isBusy ? .zero : control.isStopped ? KafkaLimits.adminSlice : KafkaLimits.pollTimeout)
             if let fatal = context.fatal { end = .fatal(fatal) }
+            withdrawCancelled()
             if let end {
                 close(end)
                 return end
@@ -170,6 +173,14 @@ final class ProducerLoop {
         return code
     }
 
+    /// Keeps what nobody waits for any more from being published later: its publisher may have lost the right to
+    /// write that key to another, whose newer value it would replace.
+    private func withdrawCancelled() {
+        for call in inbox.takeCancelled() where ledger.calls.contains(where: { $0 === call }) {
+            end = end ?? .withdrawn
+        }
+    }
+
     // MARK: Delivery
 
     private func poll(wait: Duration) {
@@ -236,7 +247,7 @@ final class ProducerLoop {
         let failure =
             switch end {
             case .stopped: PublishInbox.shutDown
-            case .fatal: Self.rebuilding
+            case .fatal, .withdrawn: Self.rebuilding
             case .topicsChanged(let text): BusError("\(text); publish again")
             }
         for call in ledger.calls { call.end(.failure(failure)) }

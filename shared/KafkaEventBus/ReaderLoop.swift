@@ -100,8 +100,7 @@ final class ReaderLoop {
         case .assigned(let positions, let lane, _):
             let next = positions.next
             for (slot, offset) in next {
-                let flow = PartitionFlow(next: offset < 0 ? nil : offset)
-                partitions[slot] = Partition(slot: slot, lane: lane, flow: flow)
+                partitions[slot] = Partition(slot: slot, lane: lane, flow: PartitionFlow(start: offset))
             }
             code = withList(next.map { (cluster.stored($0.key.topic), $0.key.partition, $0.value) }) {
                 rd_kafka_assign(client, $0)
@@ -137,8 +136,10 @@ final class ReaderLoop {
     private func keep(_ message: UnsafeMutablePointer<rd_kafka_message_t>) -> Bool {
         switch message.pointee.err {
         case RD_KAFKA_RESP_ERR_NO_ERROR:
-            guard let partition = partition(of: message), partition.flow.admits(message.pointee.offset) else {
-                return false
+            guard let partition = partition(of: message) else { return false }
+            if !partition.flow.admits(message.pointee.offset) {
+                guard isNewLog(of: partition), restart(partition), partition.flow.admits(message.pointee.offset)
+                else { return false }
             }
             partition.collected.append(HeldMessage(message))
             return true
@@ -152,6 +153,31 @@ final class ReaderLoop {
         default: report(message)
         }
         return false
+    }
+
+    /// Whether the partition ends before what was read of it: its topic was removed and made again, or cut short. The
+    /// fetch that brought the record has told how far it reaches.
+    private func isNewLog(of partition: Partition) -> Bool {
+        guard let next = partition.flow.next else { return false }
+        var (low, high) = (Int64(-1), Int64(-1))
+        let code = rd_kafka_get_watermark_offsets(
+            client, cluster.stored(partition.slot.topic), partition.slot.partition, &low, &high)
+        return code == RD_KAFKA_RESP_ERR_NO_ERROR && high >= 0 && high < next
+    }
+
+    /// Reads a log that is not the one that was read from its beginning. A group's reader is built anew for it, since
+    /// what was handled and committed of the old one means nothing any more.
+    ///
+    /// - Returns: whether this reader goes on.
+    private func restart(_ partition: Partition) -> Bool {
+        let text = "\(cluster.stored(partition.slot.topic))/\(partition.slot.partition) was made anew or cut short"
+        if case .group = plan {
+            failure = failure ?? BusError("\(text): its records are read from the first one")
+            return false
+        }
+        context.logger.warning("a log is read from its beginning again", metadata: ["cause": "\(text)"])
+        partition.flow = PartitionFlow(start: Int64(RD_KAFKA_OFFSET_BEGINNING))
+        return true
     }
 
     private func partition(of message: UnsafeMutablePointer<rd_kafka_message_t>) -> Partition? {
@@ -182,7 +208,10 @@ final class ReaderLoop {
                 bytesMax: KafkaLimits.waitingBytes)
             let name = cluster.stored(partition.slot.topic)
             switch step {
-            case .pause: paused.append((name, partition.slot.partition, 0))
+            case .pause:
+                paused.append((name, partition.slot.partition, 0))
+                // They may wait long, and would keep from being freed what else came with them.
+                partition.lane.copyWaiting()
             case .resume(let offset): resumed.append((name, partition.slot.partition, offset))
             case nil: break
             }
@@ -232,7 +261,10 @@ final class ReaderLoop {
         upkeepAt = now + KafkaLimits.upkeepInterval.nanoseconds
         if case .group = plan { storeOffsets() }
         savePositions()
-        for partition in partitions.values { partition.observe(now) }
+        for partition in partitions.values {
+            partition.observe(now)
+            if now - partition.movedAt > KafkaLimits.heldMax.nanoseconds { partition.lane.copyWaiting() }
+        }
         guard now >= metricsAt else { return }
         metricsAt = now + KafkaLimits.metricsInterval.nanoseconds
         if case .group(let group, _, _) = plan { reportMetrics(group, now) }

@@ -60,6 +60,10 @@ extension ReaderLoop {
             let handled = lane.takeHandledCount()
             if handled > 0 { context.metrics.handled(handled, group: group, topic: lane.topic) }
         }
+        // From here on another member tells how far they are behind.
+        for slot in partitions.keys {
+            context.metrics.lag(0, group: group, topic: slot.topic, partition: Int(slot.partition))
+        }
         context.metrics.oldestInFlight(seconds: 0, group: group)
         partitions = [:]
         forgetLatest()

@@ -168,9 +168,21 @@ extension AdminSession {
             problems.append("takes \(found) bytes at a time, \(cluster.batchBytesMax) are needed")
             fixes.append("max.message.bytes=\(cluster.batchBytesMax)")
         }
-        guard !problems.isEmpty else { return nil }
         let name = cluster.stored(topic.name)
-        return "the topic \(name) \(problems.joined(separator: ", and ")). Fix: kafka-configs.sh --alter --entity-type "
-            + "topics --entity-name \(name) --add-config \(fixes.joined(separator: ","))"
+        func command(_ fixes: [String]) -> String {
+            "kafka-configs.sh --alter --entity-type topics --entity-name \(name) --add-config "
+                + fixes.joined(separator: ",")
+        }
+        // How long records are kept is their operator's to decide: less loses what a consumer was away for.
+        if let found = settings["retention.ms"], let retention = wanted["retention.ms"], found != retention {
+            cluster.logger.notice(
+                "a topic keeps its records for another time than the catalogue says",
+                metadata: [
+                    "topic": "\(name)", "retention.ms": "\(found)", "catalogue": "\(retention)",
+                    "change": "\(command(["retention.ms=\(retention)"]))",
+                ])
+        }
+        guard !problems.isEmpty else { return nil }
+        return "the topic \(name) \(problems.joined(separator: ", and ")). Fix: \(command(fixes))"
     }
 }
