@@ -43,15 +43,16 @@ def up(state: State, log: StepLog) -> Stack:
     return stack
 
 
-def prepare(state: State, log: StepLog) -> Stack:
-    """Everything that the six processes need."""
+def prepare(state: State, log: StepLog, address: str | None = None) -> Stack:
+    """Everything that the six processes need. At `address`, if given, other machines reach the bus and apps' databases.
+    """
     packages.ensure(packages.RUN + ([] if "SLIPWAY_BIN" in os.environ else packages.BUILD), log)
     if engine.find() is None:
         packages.ensure(["docker.io"], log)
     state.create()
     bus.choose(state)
     container_engine = engine.ensure(state, log)
-    stack = Stack(state, container_engine.socket_path, container_engine.gateway())
+    stack = Stack(state, container_engine.socket_path, address or container_engine.gateway(), address or "127.0.0.1")
     with log.step("Postgres: one cluster for the platform, one for apps") as step:
         step.note = f"{stack.platform.ensure()}, {stack.tenants.ensure()}"
         stack.platform.ensure_databases(postgres.DATABASES + stack.bus.databases())

@@ -37,8 +37,9 @@ def ensure_installed(log: StepLog) -> Path:
 
 
 class Broker:
-    def __init__(self, state: State):
+    def __init__(self, state: State, host: str = "127.0.0.1"):
         self.state = state
+        self.host = host
         self.folder = state.path("broker")
         self.log = self.folder / "broker.log"
         self.data = self.folder / "data"
@@ -50,7 +51,7 @@ class Broker:
 
     @property
     def address(self) -> str:
-        return f"127.0.0.1:{self.port}"
+        return f"{self.host}:{self.port}"
 
     def ensure(self, log: StepLog) -> str:
         """Installs and starts it; says in one word what had to be done."""
@@ -59,15 +60,16 @@ class Broker:
         program = ensure_installed(log)
         is_new = not self.data.exists()
         self.data.mkdir(parents=True, exist_ok=True)
-        if not port_is_free(self.port):
+        if not port_is_free(self.port, self.host):
             raise Failure(
-                f"port {self.port}, which belongs to the Kafka broker of {self.state.root}, is taken",
+                f"port {self.port} at {self.host}, which belongs to the Kafka broker of {self.state.root}, is taken",
                 f"stop what listens there (`ss -ltnp 'sport = :{self.port}'`), or begin anew with `make demo-down`")
         self.process.launch(
-            [str(program), "start", "--only", "kafka", "--kafka-port", str(self.port), "--data-dir", str(self.data)],
+            [str(program), "start", "--only", "kafka", "--host", self.host, "--kafka-port", str(self.port),
+             "--data-dir", str(self.data)],
             self.log, cwd=self.folder)
         deadline = time.monotonic() + START_MAX_SECONDS
-        while not answers("127.0.0.1", self.port):
+        while not answers(self.host, self.port):
             has_ended = self.process.record() is None
             if has_ended or time.monotonic() > deadline:
                 self.stop()

@@ -64,7 +64,7 @@ class Bus:
         chosen = state.data.get("bus", {})
         self.kind = chosen.get("kind", POSTGRES)
         self.cluster: str | None = chosen.get("cluster")
-        self.broker = Broker(state)
+        self.broker = Broker(state, platform.address)
 
     @property
     def address(self) -> str:
@@ -72,7 +72,9 @@ class Bus:
         return self.cluster or self.broker.address
 
     def url(self) -> str:
-        return f"kafka://{self.address}" if self.kind == KAFKA else self.platform.url(DATABASE)
+        if self.kind == KAFKA:
+            return f"kafka://{self.address}"
+        return self.platform.url(DATABASE, address=self.platform.address)
 
     def settings(self, service: str) -> dict[str, str]:
         """What a service needs besides the URL. Of a cluster of one's own: how it is spoken to, from the environment;

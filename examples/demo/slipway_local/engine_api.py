@@ -4,10 +4,12 @@
 import http.client
 import ipaddress
 import json
+import shutil
 import socket
 from urllib.parse import quote, urlencode
 
 IMPORT_MAX_SECONDS = 300
+COPY_BYTES = 1 << 20
 
 
 class EngineError(Exception):
@@ -55,6 +57,27 @@ class Engine:
                 return text
         finally:
             connection.close()
+
+    def save_image(self, name: str, tar: str) -> None:
+        """Writes the image and all it stands on to a file."""
+        connection = _Connection(self.socket_path, IMPORT_MAX_SECONDS)
+        try:
+            connection.request("GET", f"/images/{quote(name, safe='/:')}/get")
+            answer = connection.getresponse()
+            if answer.status >= 400:
+                raise EngineError(answer.status, answer.read().decode(errors="replace").strip())
+            with open(tar, "wb") as file:
+                shutil.copyfileobj(answer, file, COPY_BYTES)
+        finally:
+            connection.close()
+
+    def load_image(self, tar: str) -> None:
+        """Adds what `save_image` wrote. Raises `EngineError`: a load fails inside an answer with status 200."""
+        with open(tar, "rb") as file:
+            headers = {"Content-Type": "application/x-tar"}
+            text = self.call("POST", "/images/load", {"quiet": "true"}, file, IMPORT_MAX_SECONDS, headers)
+        if "errorDetail" in (text if isinstance(text, str) else json.dumps(text)):
+            raise EngineError(200, str(text).strip())
 
     def answers(self) -> bool:
         try:

@@ -18,10 +18,13 @@ class Answer:
 
 
 def request(url: str, method: str = "GET", body: bytes | str | None = None, headers: dict | None = None,
-            timeout: float = 10) -> Answer:
-    """Names under localhost are this machine (RFC 6761): the connection goes to 127.0.0.1, the name into Host."""
+            timeout: float = 10, address: str | None = None) -> Answer:
+    """Names under localhost are this machine (RFC 6761): the connection goes to 127.0.0.1, the name into Host.
+
+    With an `address` it goes there, whatever the name.
+    """
     parts = urlsplit(url)
-    host = "127.0.0.1" if (parts.hostname or "").endswith("localhost") else parts.hostname
+    host = address or ("127.0.0.1" if (parts.hostname or "").endswith("localhost") else parts.hostname)
     connection = http.client.HTTPConnection(host, parts.port or 80, timeout=timeout)
     try:
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")

@@ -18,12 +18,15 @@ REASONS = {
     "postgresql-15": "databases; only private clusters in the state folder are started",
     "docker.io": "the container engine",
     "mmdebstrap": "makes base images from Debian packages where no registry is reachable",
+    "iproute2": "makes the network of the end-to-end tests' machines",
+    "iptables": "lets a network link fail one way only, in the end-to-end tests",
+    "e2fsprogs": "makes the disks of the end-to-end tests' machines",
     "python3-pytest": "runs the end-to-end tests",
     "python3-venv": "keeps packages from PyPI apart from the system's Python",
 }
 BUILD = ["ca-certificates", "libpq-dev", "librdkafka-dev", "zlib1g-dev", "pkg-config"]
 RUN = ["ca-certificates", "openssl", "postgresql-15", "librdkafka1"]
-TEST = ["python3-pytest", "python3-venv"]
+TEST = ["python3-pytest", "python3-venv", "iproute2", "iptables", "e2fsprogs"]
 CREATECLUSTER = Path("/etc/postgresql-common/createcluster.d/slipway.conf")
 
 

@@ -46,11 +46,16 @@ def executable(name: str) -> Path:
 
 
 class Stack:
-    """The processes of one state folder with their settings."""
+    """The processes of one state folder with their settings.
 
-    def __init__(self, state: State, engine_socket: str, gateway: str):
+    `address` is where its bus is reached: from this machine alone unless told otherwise.
+    """
+
+    def __init__(self, state: State, engine_socket: str, gateway: str, address: str = "127.0.0.1"):
         self.state = state
-        self.platform = Cluster(state, "platform")
+        # Which of them are this stack's own: runners and ingress nodes may run elsewhere.
+        self.names = NAMES
+        self.platform = Cluster(state, "platform", address)
         self.tenants = Cluster(state, "tenants", gateway)
         self.engine_socket = engine_socket
         # Where builder and runner find the engine: whoever puts something in between names it here.
@@ -194,14 +199,14 @@ class Stack:
         """Starts what does not run, restarts what was built anew or configured otherwise; says what was done."""
         self.record_folder()
         started = []
-        for name in NAMES:
+        for name in self.names:
             if not self.is_current(name):
                 self.stop([name])
                 self.start(name)
                 started.append(name)
-        for name in NAMES:
+        for name in self.names:
             self.await_ready(name)
-        return f"started {', '.join(started)}, all six ready" if started else "all six ready"
+        return f"started {', '.join(started)}, all ready" if started else "all ready"
 
     def record_folder(self) -> None:
         """So that commands which come later know what this stack was started with."""
@@ -214,9 +219,9 @@ class Stack:
 
     def stop(self, names: list[str] | None = None) -> dict[str, int | None]:
         """Asks all to shut down at once, kills those that do not; exit codes of those that this process started."""
-        processes = [self.processes[name] for name in names or NAMES]
-        recorded.stop(processes, STOP_MAX_SECONDS)
-        return {name: self.processes[name].exit_code() for name in names or NAMES}
+        names = names or self.names
+        recorded.stop([self.processes[name] for name in names], STOP_MAX_SECONDS)
+        return {name: self.processes[name].exit_code() for name in names}
 
 
 @dataclass
