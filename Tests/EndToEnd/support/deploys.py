@@ -11,7 +11,7 @@ RECOVERY_MAX_SECONDS = 150
 
 
 @contextmanager
-def deployment_in(app, stage: str, version: str, note, held=None):
+def deployment_in(app, stage: str, version: str, note, held=None, instances: int = 1):
     """A push of a new version that is in the midst of that stage; afterwards the new version answers, or the old.
 
     `held` keeps it there from before the push until the body has ended.
@@ -39,7 +39,7 @@ def deployment_in(app, stage: str, version: str, note, held=None):
     else:
         assert ended["state"] == "failed" and ended["reason"], ended
         app.await_version(old)
-    app.await_containers(1)
+    app.await_containers(instances)
 
 
 @contextmanager

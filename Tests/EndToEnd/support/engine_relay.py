@@ -3,6 +3,7 @@
 
 import socket
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 BACKLOG = 64
@@ -10,11 +11,15 @@ CHUNK_BYTES = 1 << 16
 
 
 class EngineRelay:
-    """Passes bytes between those who connect to `path` and the engine at `engine`, from `restore()` to `cut()`."""
+    """Passes bytes between those who connect to `path` and the engine at `engine`, from `restore()` to `cut()`.
 
-    def __init__(self, path: Path, engine: str):
+    `watch` is shown what visitors send before the engine gets it.
+    """
+
+    def __init__(self, path: Path, engine: str, watch: Callable[[bytes], None] | None = None):
         self.path = path
         self.engine = engine
+        self.watch = watch
         self.lock = threading.Lock()
         self.listener: socket.socket | None = None
         self.open: set[socket.socket] = set()
@@ -66,7 +71,7 @@ class EngineRelay:
 
     def serve(self, visitor: socket.socket, engine: socket.socket, back: threading.Thread) -> None:
         back.start()
-        copy(visitor, engine)
+        copy(visitor, engine, self.watch)
         back.join()
         # Under the lock, so that `cut` never meets a number that the system has given to someone else.
         with self.lock:
@@ -75,10 +80,12 @@ class EngineRelay:
             engine.close()
 
 
-def copy(source: socket.socket, sink: socket.socket) -> None:
+def copy(source: socket.socket, sink: socket.socket, watch: Callable[[bytes], None] | None = None) -> None:
     """Until one end is closed; then the other one learns of it."""
     try:
         while data := source.recv(CHUNK_BYTES):
+            if watch:
+                watch(data)
             sink.sendall(data)
         sink.shutdown(socket.SHUT_WR)
     except OSError:

@@ -5,26 +5,22 @@ import json
 import os
 import shutil
 import socket
-import sys
 import tempfile
 import threading
 from pathlib import Path
 
-CHECKOUT = Path(__file__).resolve().parents[3]
-sys.path.insert(0, str(CHECKOUT / "examples" / "demo"))
+import stack as launcher
+from slipway_local import teardown
+from slipway_local.cli import Client, CommandFailed  # noqa: F401
+from slipway_local.engine_api import Engine
+from slipway_local.http_check import Answer, request
+from slipway_local.processes import NAMES, Stack  # noqa: F401
+from slipway_local.state import State
+from slipway_local.steps import StepLog
 
-import stack as launcher  # noqa: E402
-from slipway_local import teardown  # noqa: E402
-from slipway_local.cli import Client, CommandFailed  # noqa: E402, F401
-from slipway_local.engine_api import Engine  # noqa: E402
-from slipway_local.http_check import Answer, request  # noqa: E402
-from slipway_local.processes import NAMES, Stack  # noqa: E402, F401
-from slipway_local.state import State  # noqa: E402
-from slipway_local.steps import StepLog  # noqa: E402
-
-from . import bus, guard  # noqa: E402
-from .engine_relay import EngineRelay  # noqa: E402
-from .waiting import eventually  # noqa: E402
+from . import CHECKOUT, bus, guard
+from .engine_relay import EngineRelay
+from .waiting import eventually
 
 APPS = Path(__file__).resolve().parents[1] / "apps"
 BUS = os.environ.get("SLIPWAY_E2E_BUS") or "postgres"
@@ -76,6 +72,11 @@ class Platform:
             self.guard.stdin.close()
             self.guard.wait(GUARD_MAX_SECONDS)
 
+    def logs(self) -> dict[str, Path]:
+        """By the names of their processes."""
+        files = {f"slipway-{name}": self.stack.log_file(name) for name in self.stack.names} if self.stack else {}
+        return {name: file for name, file in files.items() if file.exists()}
+
     @property
     def engine(self) -> Engine:
         return Engine(self.stack.engine_socket)
@@ -100,6 +101,13 @@ class Platform:
             body = json.dumps(body)
             headers.setdefault("Content-Type", "application/json")
         return request(f"{self.stack.panel_url}{path}", method, body, headers, timeout)
+
+    def visit(self, url: str, **arguments) -> Answer:
+        """As a visitor of an app."""
+        return request(url, **arguments)
+
+    def containers(self, label: str) -> list[dict]:
+        return self.engine.containers(label)
 
     def new_app(self, name: str | None = None, template: str = "tiny") -> "App":
         self.apps += 1
@@ -238,7 +246,7 @@ class App:
     # What visitors and the engine see
 
     def get(self, path: str = "/", **arguments) -> Answer:
-        return request(self.url + path, **arguments)
+        return self.platform.visit(self.url + path, **arguments)
 
     def version(self) -> str:
         answer = self.get("/version")
@@ -254,7 +262,7 @@ class App:
         eventually(f"{self.name} answers with version {version}", answers, seconds)
 
     def containers(self) -> list[dict]:
-        return self.platform.engine.containers(f"slipway.environment={self.id}")
+        return self.platform.containers(f"slipway.environment={self.id}")
 
     def await_containers(self, count: int, seconds: float = 60) -> list[dict]:
         def as_expected() -> list[dict] | None:
