@@ -1,26 +1,35 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One platform for the whole run: own state folder, own cloudspace, own ports; removed at the end whatever happens."""
+"""One platform and one fleet for the whole run, made when the first test asks for them: own state folders, own
+cloudspaces, own ports; removed at the end whatever happens.
+"""
 
 import os
+import shutil
 import signal
 import time
 from pathlib import Path
 
 import pytest
 from support import guard
-from support.platform import NAMES, Platform
+from support.platform import BUS, CHECKOUT, Platform
+from support.vms.fleet import Fleet, obstacle
 
 # Usage is recorded often enough to be waited for.
 os.environ.setdefault("SLIPWAY_CONTROLLER_USAGE_INTERVAL", "2")
 LOG_LINES_MAX = 12
 LOG_COLUMNS_MAX = 400
+# Lines of the services and of engines that say that all is well.
+CHATTER = ('"level":"info"', "level=info")
+# A fleet is the same on each bus: its tests run on this one.
+FLEET_BUS = "postgres"
+KEPT_LOGS = CHECKOUT / ".build" / "fleet-logs"
 
 
 class Run:
     """What these hooks know of the run so far."""
 
-    platform: Platform | None = None
-    # Sizes of the services' logs when the test began.
+    platforms: list[Platform] = []
+    # Sizes of the logs when the test began.
     log_sizes: dict[str, int] = {}
     test_started = 0.0
 
@@ -28,7 +37,8 @@ class Run:
 @pytest.fixture(scope="session")
 def platform():
     print()
-    Run.platform = platform = Platform(is_relayed=True)
+    platform = Platform(is_relayed=True)
+    Run.platforms.append(platform)
     try:
         platform.up()
         yield platform
@@ -45,6 +55,34 @@ def platform():
 
 
 @pytest.fixture(scope="session")
+def fleet(request):
+    """Three VMs with an engine and an agent each, two ingress nodes, and the rest of a platform."""
+    print()
+    fleet = Fleet()
+    Run.platforms.append(fleet)
+    is_up = False
+    try:
+        fleet.up()
+        is_up = True
+        yield fleet
+    finally:
+        if request.session.testsfailed or not is_up:
+            keep_logs(fleet)
+        fleet.down()
+    assert not fleet.remains(), "parts of the fleet were left behind"
+    assert not fleet.folder.exists()
+    assert not guard.processes_that_mention(fleet.folder), "processes were left behind"
+
+
+def keep_logs(fleet: Fleet) -> None:
+    shutil.rmtree(KEPT_LOGS, ignore_errors=True)
+    KEPT_LOGS.mkdir(parents=True)
+    for name, file in fleet.logs().items():
+        shutil.copy(file, KEPT_LOGS / f"{name}.log".replace(" ", "-"))
+    print(f"The fleet's logs are kept in {KEPT_LOGS}", flush=True)
+
+
+@pytest.fixture(scope="session")
 def tiny(platform):
     """An app that is up; tests that share it leave it up."""
     app = platform.new_app("tiny")
@@ -56,8 +94,9 @@ def tiny(platform):
 def processes_run_afterwards(request):
     """A test that failed half-way must not take the following ones with it."""
     yield
-    if "platform" in request.fixturenames:
-        request.getfixturevalue("platform").ensure_all_run()
+    for name in ("platform", "fleet"):
+        if name in request.fixturenames:
+            request.getfixturevalue(name).ensure_all_run()
 
 
 @pytest.fixture
@@ -69,6 +108,16 @@ def note(request):
 def pytest_configure(config):
     # Terminated, the run still removes everything; the guard is for what cannot be caught.
     signal.signal(signal.SIGTERM, lambda *_: pytest.exit("terminated", returncode=143))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    reason = obstacle() if BUS == FLEET_BUS else f"runs with SLIPWAY_E2E_BUS={FLEET_BUS}"
+    for item in items:
+        if "fleet" in item.fixturenames:
+            item.add_marker("fleet")
+            if reason:
+                item.add_marker(pytest.mark.skip(reason=reason))
 
 
 def pytest_runtest_logstart(nodeid, location):
@@ -104,13 +153,12 @@ def pytest_runtest_makereport(item, call):
     if report.failed:
         for name, file in logs().items():
             lines = file.read_bytes()[Run.log_sizes.get(name, 0):].decode(errors="replace").splitlines()
-            telling = [line[:LOG_COLUMNS_MAX] for line in lines if '"level":"info"' not in line][-LOG_LINES_MAX:]
+            telling = [line[:LOG_COLUMNS_MAX] for line in lines if not any(mark in line for mark in CHATTER)]
+            telling = telling[-LOG_LINES_MAX:]
             if telling:
-                report.sections.append((f"slipway-{name} above info", "\n".join(telling)))
+                report.sections.append((f"{name} above info", "\n".join(telling)))
 
 
 def logs() -> dict[str, Path]:
-    if Run.platform is None or Run.platform.stack is None:
-        return {}
-    files = {name: Run.platform.stack.log_file(name) for name in NAMES}
-    return {name: file for name, file in files.items() if file.exists()}
+    return {f"{number}: {name}": file for number, platform in enumerate(Run.platforms)
+            for name, file in platform.logs().items()}

@@ -14,7 +14,7 @@ from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 if __name__ == "__main__":
-    sys.path.insert(0, str(CHECKOUT / "examples" / "demo"))
+    sys.path[:0] = [str(CHECKOUT / "Tests" / "EndToEnd"), str(CHECKOUT / "examples" / "demo")]
 
 # The programs of a stack are left to its teardown, which ends them gracefully.
 LEFT_TO_TEARDOWN = ("postgres", "slipway-")
@@ -31,7 +31,11 @@ def clear(folder: Path) -> None:
     from slipway_local import engine, teardown
     from slipway_local.state import MARKER, State
     from slipway_local.steps import StepLog
+    from support.vms import leftovers
 
+    fleets = leftovers.of(folder)
+    for digest in fleets:
+        leftovers.power_off(digest, folder)
     for pid, program in processes_that_mention(folder).items():
         if not program.startswith(LEFT_TO_TEARDOWN):
             end(pid)
@@ -41,6 +45,8 @@ def clear(folder: Path) -> None:
             teardown.down(State(marker.parent), StepLog())
         except Exception as error:  # What is left of one stack must not keep the others.
             print(f"{marker.parent}: {error}", file=sys.stderr)
+    for digest in fleets:
+        leftovers.unplug(digest)
     for pid in processes_that_mention(folder):
         end(pid)
     shutil.rmtree(folder, ignore_errors=True)
