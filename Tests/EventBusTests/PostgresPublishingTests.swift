@@ -11,10 +11,11 @@ import Testing
 @testable import PostgresEventBus
 
 struct HeaderTextTests {
-    @Test(arguments: [
-        [:], ["ce_id": "1"], ["": ""], ["a:b": "c:d", "back\\slash": "line\nend", "\\n": "\\c\n\\"],
-        ["日本": "\u{1F600}", "\r\n": "\r\n"],
-    ] as [RecordHeaders])
+    @Test(
+        arguments: [
+            [:], ["ce_id": "1"], ["": ""], ["a:b": "c:d", "back\\slash": "line\nend", "\\n": "\\c\n\\"],
+            ["日本": "\u{1F600}", "\r\n": "\r\n"],
+        ] as [RecordHeaders])
     func headersSurviveTheTrip(_ headers: RecordHeaders) {
         #expect(HeaderText.decode(HeaderText.encode(headers)) == headers)
     }

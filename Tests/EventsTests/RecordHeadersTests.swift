@@ -43,7 +43,8 @@ struct RecordHeadersTests {
 
     @Test func bytesThatAreNoTextAreRepaired() {
         let (name, value) = (Array("name".utf8), [0x61, 0xFF, 0x62] as [UInt8])
-        let headers = RecordHeaders(packedSize: RecordHeaders.packedSize(name: name.count, value: value.count)) { writer in
+        let headers = RecordHeaders(packedSize: RecordHeaders.packedSize(name: name.count, value: value.count)) {
+            writer in
             name.withUnsafeBytes { name in value.withUnsafeBytes { writer.append(name: name, value: $0) } }
         }
         #expect(headers["name"] == "a\u{FFFD}b")

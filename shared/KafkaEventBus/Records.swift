@@ -33,7 +33,8 @@ private func forEachHeader(of list: OpaquePointer, _ body: (UnsafeRawBufferPoint
     var size = 0
     var index = 0
     while rd_kafka_header_get_all(list, index, &name, &value, &size) == RD_KAFKA_RESP_ERR_NO_ERROR, let name {
-        body(UnsafeRawBufferPointer(start: name, count: strlen(name)), UnsafeRawBufferPointer(start: value, count: size))
+        body(
+            UnsafeRawBufferPointer(start: name, count: strlen(name)), UnsafeRawBufferPointer(start: value, count: size))
         index += 1
     }
 }

@@ -177,7 +177,8 @@ public final class Outbox: Service {
             let record = Record(
                 topic: try row.string("topic"), key: try row.string("key"),
                 partitionKey: try row.optionalString("partition_key"),
-                headers: RecordHeaders(try decoder.decode([String: String].self, from: Data(row.string("headers").utf8))),
+                headers: RecordHeaders(
+                    try decoder.decode([String: String].self, from: Data(row.string("headers").utf8))),
                 value: try row.optionalString("value").map { Data($0.utf8) })
             return (try row.int("id"), record)
         }

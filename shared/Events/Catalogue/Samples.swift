@@ -20,7 +20,9 @@ public struct GoldenSample: Codable, Sendable, Hashable {
     }
 
     public var record: Record {
-        Record(topic: topic, key: key, partitionKey: partitionKey, headers: RecordHeaders(headers), value: Data(value.utf8))
+        Record(
+            topic: topic, key: key, partitionKey: partitionKey, headers: RecordHeaders(headers), value: Data(value.utf8)
+        )
     }
 }
 
