@@ -104,6 +104,73 @@ struct PostgresEventBusTests {
         }
     }
 
+    // MARK: The doorbell
+
+    /// A bus that nobody wakes but its own publisher: without `run` nothing looks at the partitions' ends.
+    private func withUnwatchedBus(
+        _ topic: Topic, _ body: @escaping @Sendable (TestBus, any EventBus) async throws -> Void
+    ) async throws {
+        try await withBus([topic]) { test, _ in
+            let client = test.makeIdleClient()
+            let result = await attempt {
+                try await client.bus.prepare()
+                try await body(test, client.bus)
+            }
+            await client.close()
+            try result.get()
+        }
+    }
+
+    /// Enough to fill a batch, so that the next one is read while this one is handled: it finds nothing.
+    private static let full = (0..<BusLimits.fetchRecords).map(String.init)
+    private static let readAheadMax: Duration = .seconds(1)
+
+    @Test func aGroupHearsOfWhatCameAfterItReadAhead() async throws {
+        try await withUnwatchedBus(.builds) { test, bus in
+            try await bus.publish(Self.full.map { Record(.builds, "k", $0) })
+            let ledger = Ledger()
+            let gate = Gate()
+            let reader = test.consume("g", [.builds], on: bus) { incoming in
+                try await ledger.handle(incoming) { try await gate.wait() }
+            }
+            try await eventually("the first batch is being handled") { !ledger.begun.isEmpty }
+            try await Task.sleep(for: Self.readAheadMax)
+            try await bus.publish([Record(.builds, "k", "late")])
+            gate.open()
+            let result = await attempt {
+                try await eventually("it came") { ledger.finished.texts == Self.full + ["late"] }
+            }
+            await reader.cancel()
+            try result.get()
+        }
+    }
+
+    @Test func aFollowerHearsOfWhatCameAfterItReadAhead() async throws {
+        try await withUnwatchedBus(.environments) { test, bus in
+            // All of one partition, whose end when the follower begins is the end of the batch.
+            let keys = Self.full.map { Topic.environments.key(inPartition: 0, "key\($0)-") }
+            try await bus.publish(keys.map { Record(.environments, $0, "early") })
+            let (table, gate, begun) = (Table(), Gate(), Gate())
+            let reader = test.start {
+                try await bus.follow(.environments, partitionKey: keys[0]) { event in
+                    begun.open()
+                    try await gate.wait()
+                    try table.apply(event)
+                }
+            }
+            try await eventually("the first batch is being handled") { begun.isOpen }
+            try await Task.sleep(for: Self.readAheadMax)
+            try await bus.publish([Record(.environments, keys[0], "late")])
+            gate.open()
+            let result = await attempt {
+                try await eventually("it came") { table.values[keys[0]] == "late" }
+            }
+            await reader.cancel()
+            #expect(table.isCaughtUp)
+            try result.get()
+        }
+    }
+
     // MARK: Commit order
 
     @Test func aPublisherThatIsHeldUpDelaysItsPartitionAndNothingIsSkipped() async throws {

@@ -9,11 +9,14 @@ struct Batch: Sendable {
     let records: [IncomingRecord]
     /// There may be more at once: a limit ended it.
     let isFull: Bool
+    /// What the partition's bell had rung when the reading began: what was published since may not be here.
+    let rings: UInt64
 }
 
 extension PostgresEventBus {
     /// Records of `slot` from `offset` on, in order, within the limits.
     func fetch(_ slot: Slot, from offset: Int64) async throws -> Batch {
+        let rings = doorbell.count([slot.key])
         let topic = stored(slot.topic.name)
         let (records, bytes) = (BusLimits.fetchRecords, BusLimits.fetchBytes)
         let statement: SQL =
@@ -37,7 +40,7 @@ extension PostgresEventBus {
             }
         }
         let isFull = rows.count == records || rows.reduce(0) { $0 + $1.1 } >= bytes
-        return Batch(records: rows.map(\.0), isFull: isFull)
+        return Batch(records: rows.map(\.0), isFull: isFull, rings: rings)
     }
 }
 

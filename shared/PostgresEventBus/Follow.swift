@@ -58,7 +58,7 @@ extension PostgresEventBus {
             guard let ends = await self.ends(of: partitions.map(\.slot)) else { return }
             let bells = Set(partitions.map(\.slot.key))
             var partitions = partitions
-            /// What the bell of each partition had rung when it was last read to its end.
+            /// What the bell of each partition had rung before it was last read to its end.
             var read: [UInt64?] = partitions.map { _ in nil }
             var isCaughtUp = false
             var backOff = BusLimits.handlerBackOffMin
@@ -66,12 +66,10 @@ extension PostgresEventBus {
                 let rings = self.doorbell.count(bells)
                 do {
                     for index in partitions.indices {
-                        let heard = self.doorbell.count([partitions[index].slot.key])
-                        if heard == read[index] { continue }
+                        if read[index] == self.doorbell.count([partitions[index].slot.key]) { continue }
                         // A partition that grows faster than it is read must not keep the mark from coming.
                         let end = isCaughtUp ? nil : ends[index]
-                        let isAtEnd = try await self.drain(&partitions[index], until: end, handler)
-                        read[index] = isAtEnd ? heard : nil
+                        read[index] = try await self.drain(&partitions[index], until: end, handler)
                     }
                     if !isCaughtUp {
                         try await caughtUp()
@@ -88,7 +86,9 @@ extension PostgresEventBus {
                     backOff = min(backOff * 2, BusLimits.handlerBackOffMax)
                     continue
                 }
-                if read.contains(nil) { continue }
+                // Some of it may have been read ahead, before the bell rang.
+                let isRead = zip(partitions, read).allSatisfy { $1 == self.doorbell.count([$0.slot.key]) }
+                if !isRead { continue }
                 await self.doorbell.wait(bells, since: rings, timeout: BusLimits.idleFetchInterval)
                 // Nothing was heard for long: everything is looked at.
                 if self.doorbell.count(bells) == rings { read = read.map { _ in nil } }
@@ -97,10 +97,10 @@ extension PostgresEventBus {
         }
     }
 
-    /// - Returns: whether the partition's end was reached, rather than `end`.
+    /// - Returns: what the bell had rung when the partition's end was read; `nil` when `end` was reached before it.
     private func drain(
         _ partition: inout ReadAhead, until end: Int64?, _ handler: @Sendable (IncomingRecord) async throws -> Void
-    ) async throws -> Bool {
+    ) async throws -> UInt64? {
         while true {
             let batch = try await partition.next()
             for incoming in batch.records {
@@ -108,8 +108,8 @@ extension PostgresEventBus {
                 try await handler(incoming)
                 partition.position = incoming.offset + 1
             }
-            if !batch.isFull { return true }
-            if let end, partition.position >= end { return false }
+            if !batch.isFull { return batch.rings }
+            if let end, partition.position >= end { return nil }
         }
     }
 }

@@ -78,7 +78,7 @@ final class PartitionWorker: Sendable {
         var reading = ReadAhead(bus, slot, from: state.withLock { $0.next })
         var backOff = BusLimits.handlerBackOffMin
         while !isStopping {
-            let rings = bus.doorbell.count([slot.key])
+            let rings: UInt64
             do {
                 let batch = try await reading.next()
                 if !batch.records.isEmpty {
@@ -89,6 +89,8 @@ final class PartitionWorker: Sendable {
                     backOff = BusLimits.handlerBackOffMin
                 }
                 if batch.isFull { continue }
+                // The batch may have been read long ago, while the one before it was handled.
+                rings = batch.rings
             } catch is GroupMember.Fenced {
                 bus.logger.notice("partition was taken over", metadata: labels)
                 break
