@@ -112,6 +112,31 @@ struct PublisherTests {
         #expect(throws: PostgresError.self) { try refused.get() }
     }
 
+    /// A lock that is not free, a statement that took too long, a deadlock, a server that shuts down.
+    @Test(arguments: ["55P03", "57014", "40P01", "57P01"])
+    func whatMaySucceedLaterFailsAllAtOnceAndIsNotTriedForEach(sqlState: String) async throws {
+        let writes = Writes()
+        let publisher = Publisher { batch in
+            if writes.note(batch) == ["0"] { return try await writes.gate.wait() }
+            throw PostgresError(.server, "not now", sqlState: sqlState)
+        }
+        var callers: [Task<Void, any Error>] = []
+        for number in 0..<4 {
+            let batch = try batch("\(number)")
+            callers.append(Task { try await publisher.publish(batch) })
+            try await eventually("call \(number) waits") {
+                number == 0 ? writes.all.count == 1 : publisher.waitingCount == number
+            }
+        }
+        writes.gate.open()
+        try await callers[0].value
+        for caller in callers.dropFirst() {
+            let failed = await caller.result
+            #expect(throws: PostgresError.self) { try failed.get() }
+        }
+        #expect(writes.all == [["0"], ["1", "2", "3"]])
+    }
+
     @Test func cancellationLetsGoOfWhatIsNotBeingWritten() async throws {
         let writes = Writes()
         let publisher = Publisher { batch in

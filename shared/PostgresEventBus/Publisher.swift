@@ -57,8 +57,11 @@ final class Publisher: Sendable {
         while let taken = takeBatch() {
             let batch = taken.dropFirst().reduce(into: taken[0].batch) { $0.append($1.batch) }
             let result = await attempt(batch)
-            // What the server refuses may be the fault of one of them.
-            if taken.count > 1, case .failure(let error as PostgresError) = result, error.code == .server {
+            // What the server refuses may be the fault of one of them. What may succeed when tried again is nobody's:
+            // to find a row locked or to run out of time once for each of them would hold up everybody behind.
+            if taken.count > 1, case .failure(let error as PostgresError) = result, error.code == .server,
+                !error.isRetriable
+            {
                 for caller in taken { caller.continuation.resume(with: await attempt(caller.batch)) }
             } else {
                 for caller in taken { caller.continuation.resume(with: result) }
