@@ -16,20 +16,23 @@ from slipway_local.steps import Failure, StepLog
 
 DATABASES = ["bus", "here", "elsewhere", "small", "large"]
 PROGRAM_MAX_SECONDS = 300
-# What Slipway's Kafka bus gives to librdkafka (KafkaConfiguration.swift), given to the anchor as well. The broker does
-# not heed the limits of a fetch and sends all it has: both have to take the large answer.
-COMMON = {"socket.nagle.disable": "true", "socket.keepalive.enable": "true", "receive.message.max.bytes": 1_000_000_000}
+# What Slipway's Kafka bus gives to librdkafka (KafkaConfiguration.swift, KafkaLimits.swift), given to the anchor too.
+# The broker does not heed the limits of a fetch and sends all it has: both have to take the large answer.
+COMMON = {
+    "socket.nagle.disable": "true", "socket.keepalive.enable": "true", "socket.timeout.ms": 15_000,
+    "socket.connection.setup.timeout.ms": 10_000, "reconnect.backoff.ms": 100, "reconnect.backoff.max.ms": 2_000,
+}
 PRODUCER = COMMON | {
     "enable.idempotence": "true", "acks": "all", "message.timeout.ms": 0, "linger.ms": 2,
     "queue.buffering.max.messages": 16_384, "queue.buffering.max.kbytes": 24 << 10,
     "message.max.bytes": (1 << 20) + (64 << 10),
 }
 CONSUMER = COMMON | {
-    "enable.auto.offset.store": "false", "enable.auto.commit": "true", "auto.commit.interval.ms": 500,
+    "enable.auto.offset.store": "false", "enable.auto.commit": "true", "auto.commit.interval.ms": 100,
     "auto.offset.reset": "earliest", "partition.assignment.strategy": "roundrobin,range", "session.timeout.ms": 10_000,
     "heartbeat.interval.ms": 1_000, "fetch.wait.max.ms": 100, "fetch.error.backoff.ms": 100,
-    "fetch.message.max.bytes": 1 << 20, "fetch.max.bytes": 8 << 20, "queued.min.messages": 100_000,
-    "queued.max.messages.kbytes": 32 << 10,
+    "fetch.message.max.bytes": 1 << 20, "fetch.max.bytes": 8 << 20, "receive.message.max.bytes": 1 << 30,
+    "queued.min.messages": 100_000, "queued.max.messages.kbytes": 32 << 10,
 }
 # Ten million records in minutes: without write-ahead log, and the index at the end. `COPY` gets them from awk, four
 # partitions in turn, keys, headers and values as bus-bench makes them.

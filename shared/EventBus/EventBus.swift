@@ -16,7 +16,8 @@ import ServiceLifecycle
 ///   caught up, then sees every later change (changes in between may be skipped: only the latest value counts).
 /// - **A handler that throws stops its partition, not others.** It is called again after a back-off; deciding to
 ///   give up on a record is the handler's business (see `Messaging.EventConsumer`).
-/// - **Bounded.** A slow handler stops the reading of its partition; at most `BusLimits` many records wait in memory.
+/// - **Bounded.** A slow handler stops the reading of its partition; at most a few batches,
+///   limited in records and bytes, wait in memory.
 /// - **Survives loss of the bus.** `consume`, `follow` and `tail` reconnect by themselves and go on where they were.
 public protocol EventBus: Service, Sendable {
     /// Creates what is missing of the topics and checks what is there. Idempotent. `run` does the same, with retries.
