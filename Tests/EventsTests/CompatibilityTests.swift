@@ -66,7 +66,6 @@ struct CompatibilityTests {
             "a new property in a list",
             with("lines", .array(.object([.required("at", .time, ""), .required("x", .string, "")])))
         ),
-        ("more partitions", changed { $0.partitions = 8 }),
         ("longer retention", changed { $0.retentionSeconds = 172_800 }),
     ]) func allowed(what: String, new: ReleasedType) {
         #expect(breaks(new).isEmpty, "\(what)")
@@ -105,7 +104,8 @@ struct CompatibilityTests {
         (changed { $0.kind = "state" }, "thing.v1 kind: changed from event to state"),
         (changed { $0.key = "{note}" }, "thing.v1 key: changed from {id} to {note}"),
         (changed { $0.partitionKey = "{note}" }, "thing.v1 partitionKey: changed from {id} to {note}"),
-        (changed { $0.partitions = 2 }, "thing.v1 partitions: reduced from 4 to 2"),
+        (changed { $0.partitions = 2 }, "thing.v1 partitions: changed from 4 to 2"),
+        (changed { $0.partitions = 8 }, "thing.v1 partitions: changed from 4 to 8"),
         (changed { $0.retentionSeconds = 3600 }, "thing.v1 retentionSeconds: reduced from 86400 to 3600"),
         (changed { $0.audience = "internal" }, "thing.v1 audience: changed from public to internal"),
         (changed { $0.type = "thing.v2" }, "thing.v1 type: is no longer in the catalogue"),

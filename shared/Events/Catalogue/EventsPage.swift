@@ -92,7 +92,9 @@ public enum EventsPage {
         - An *open* set of texts may grow: accept any text. A *closed* one has exactly the values listed; so \
         has a choice of
           members (*one of*).
-        - A type keeps its topic and key; partitions and retention are never reduced.
+        - A type keeps its topic and key, and a topic its number of partitions: with another, keys would move \
+        to other
+          partitions, away from their earlier events and values. Retention is never reduced.
 
         Anything else is a new type (`….v2`) beside the old one. A test compares the catalogue with every \
         released schema in
