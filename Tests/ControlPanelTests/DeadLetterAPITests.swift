@@ -151,6 +151,32 @@ import Testing
         }
     }
 
+    @Test func aLetterThatItsConsumerMayHaveForgottenIsNotReplayed() async throws {
+        try await PanelFixture.with { fixture in
+            let record = Record(topic: "builds", key: "k", headers: ["ce_id": "evt_1"], value: Data("{}".utf8))
+            let letter = DeadLetter(consumer: "mender", partition: 0, offset: 7, record: record, cause: "x")
+            let old = Event(source: "/t", data: letter)
+            let older = Event(source: "/t", data: letter)
+            for (event, more) in [(old, Duration.seconds(-60)), (older, .seconds(1))] {
+                try await fixture.apply { try await DeadLetterStore.park(event, in: $0) }
+                let parkedAt = Timestamp.now().advanced(by: .zero - EventConsumer.replayable - more)
+                try await fixture.pool.query("UPDATE dead_letters SET parked_at = \(parkedAt) WHERE id = \(event.id)")
+            }
+            let token = try await fixture.user("olga@example.org", role: nil, isOperator: true)
+            try await fixture.withAPI { api in
+                let shown = try await api.send(.get, Self.path + "/\(older.id)", token: token)
+                #expect(try shown.json["canReplay"] == .bool(false))
+                let refused = try await api.send(.post, Self.path + "/\(older.id)/replay", token: token)
+                #expect(refused.status == 409)
+                #expect(try refused.json["type"]?.text == "urn:slipway:problem:too-old-to-replay")
+                #expect(refused.text.contains("60 days"))
+                #expect(try await fixture.published().isEmpty)
+                #expect(try await api.send(.post, Self.path + "/\(old.id)/replay", token: token).status == 202)
+            }
+            #expect(try await fixture.published().count == 1)
+        }
+    }
+
     @Test func whatWasDecidedLongAgoAndWhatIsTooMuchIsForgotten() async throws {
         try await PanelFixture.with { fixture in
             let store = fixture.panel.deadLetters

@@ -6,7 +6,7 @@ import Testing
 @testable import Messaging
 
 struct InboxPurgeTests {
-    @Test func idsAreKeptForTwiceTheRetentionOfTheirTopic() async throws {
+    @Test func idsAreKeptForTwiceTheRetentionOfTheirTopicAndWhatIsParkedForLonger() async throws {
         try await World.with { world in
             func seen(_ name: String, days: Int) async throws {
                 try await world.pool.query(
@@ -14,17 +14,19 @@ struct InboxPurgeTests {
                     INSERT INTO inbox VALUES (\(name), \(name + String(days)), now() - make_interval(days => \(days)))
                     """)
             }
+            // Parked records: 60 days in which they can be replayed, and 30 for the request to come.
             let cases = [
-                ("g/telemetry.logs", 3), ("g/builds", 7), ("g/dead-letters", 30), ("g/dead-letters/builds", 30),
-                ("g/dead-letters/environments/a/b", 30), ("g/of-a-later-version", 30), ("of-an-earlier-version", 30),
+                ("g/telemetry.logs", 6), ("g/builds", 14), ("g/dead-letters", 90), ("g/dead-letters/builds", 90),
+                ("g/dead-letters/environments/a/b", 90), ("g/of-a-later-version", 90), ("of-an-earlier-version", 90),
             ]
-            for (name, retention) in cases {
-                try await seen(name, days: 2 * retention - 1)
-                try await seen(name, days: 2 * retention + 1)
+            #expect(EventConsumer.replayable == .seconds(60 * 86_400))
+            for (name, kept) in cases {
+                try await seen(name, days: kept - 1)
+                try await seen(name, days: kept + 1)
             }
             try await InboxPurge(pool: world.pool, logger: world.logs.logger).purge()
             let left = try await world.pool.query("SELECT event_id FROM inbox").map { try $0.string("event_id") }
-            #expect(Set(left) == Set(cases.map { $0.0 + String(2 * $0.1 - 1) }))
+            #expect(Set(left) == Set(cases.map { $0.0 + String($0.1 - 1) }))
         }
     }
 }

@@ -20,8 +20,9 @@ import ServiceLifecycle
 /// **Replay.** Whatever its topics, a consumer reads the dead-letter topic too, and handles what a
 /// `DeadLetterReplayRequested` for its group brings back, once. It is handled beside the records that come in the
 /// meantime, not in their order. A state record is handled only while it is still the latest value of its key that
-/// the group has seen; otherwise a newer one has done its work. What fails again is parked anew. What comes by the
-/// dead-letter topic is itself never parked, or a letter about a letter would come back for ever.
+/// the group has seen; otherwise a newer one has done its work. A record can be replayed for as long as `replayable`.
+/// What fails again is parked anew. What comes by the dead-letter topic is itself never parked, or a letter about a
+/// letter would come back for ever.
 public struct EventConsumer: Service {
     let bus: any EventBus
     let pool: PostgresPool
@@ -35,6 +36,8 @@ public struct EventConsumer: Service {
     private let skew = ClockSkew()
 
     public static let attemptsMax = 5
+    /// For how long after it was parked a record can be replayed; `InboxPurge` forgets it some time later.
+    public static let replayable: Duration = Topic.deadLetters.retention * 2
     static let attemptPause: Duration = .milliseconds(100)
     static let causeLengthMax = 2_000
 

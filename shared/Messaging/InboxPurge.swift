@@ -6,7 +6,8 @@ import Postgres
 import ServiceLifecycle
 
 /// Forgets handled events once they are too old to come again: after twice the retention of their topic, by the
-/// database's clock on both ends.
+/// database's clock on both ends. What is parked is remembered for as long as it can be replayed, and as long again as
+/// the request to do so may be on its way.
 public struct InboxPurge: Service {
     let pool: PostgresPool
     let logger: Logger
@@ -34,12 +35,16 @@ public struct InboxPurge: Service {
 
     func purge() async throws {
         let events = Topic.all.filter { $0.kind == .event }
-        for (retention, topics) in Dictionary(grouping: events, by: \.retention) {
-            try await delete(topics, among: true, olderThan: retention * 2)
+        for (age, topics) in Dictionary(grouping: events, by: Self.kept) {
+            try await delete(topics, among: true, olderThan: age)
         }
         // What is left are topics that this build does not know.
-        let longest = events.map(\.retention).max() ?? .zero
-        try await delete(events, among: false, olderThan: longest * 2)
+        let longest = events.map(Self.kept).max() ?? .zero
+        try await delete(events, among: false, olderThan: longest)
+    }
+
+    private static func kept(_ topic: Topic) -> Duration {
+        topic == .deadLetters ? EventConsumer.replayable + topic.retention : topic.retention * 2
     }
 
     private func delete(_ topics: [Topic], among isAmong: Bool, olderThan age: Duration) async throws {

@@ -16,7 +16,7 @@ struct DeadLetterAnswer: Encodable, Sendable {
     @Nullable var type: String?
     var cause: String
     var status: DeadLetterStatus
-    /// It is parked and its record's value was kept.
+    /// It is parked, its record's value was kept and its consumer still remembers it.
     var canReplay: Bool
     var parkedAt: Timestamp
     @Nullable var decidedAt: Timestamp?
@@ -24,7 +24,7 @@ struct DeadLetterAnswer: Encodable, Sendable {
     @Nullable var decidedBy: String?
 
     /// - Parameter row: of `dead_letter_details`.
-    init(_ row: Row) throws {
+    init(_ row: Row, now: Timestamp) throws {
         id = try row.id("id")
         consumer = try row.string("consumer")
         topic = try row.string("topic")
@@ -35,8 +35,10 @@ struct DeadLetterAnswer: Encodable, Sendable {
         _type = Nullable(wrappedValue: try row.optionalString("type"))
         cause = try row.string("cause")
         status = try DeadLetterStatus(row: row)
-        canReplay = try status == .parked && !row.bool("value_omitted")
         parkedAt = try row.timestamp("parked_at")
+        canReplay =
+            try status == .parked && !row.bool("value_omitted")
+            && !DeadLetterStore.isTooOldToReplay(parkedAt: parkedAt, now: now)
         _decidedAt = Nullable(wrappedValue: try row.optionalTimestamp("decided_at"))
         _decidedBy = Nullable(wrappedValue: try row.optionalString("decided_by_email"))
     }

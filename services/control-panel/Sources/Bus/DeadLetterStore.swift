@@ -43,7 +43,7 @@ struct DeadLetterStore: Sendable {
 
     /// Latest first.
     func list(
-        consumer: String?, status: DeadLetterStatus?, before id: String?, limit: Int
+        consumer: String?, status: DeadLetterStatus?, before id: String?, limit: Int, now: Timestamp = .now()
     ) async throws -> [DeadLetterAnswer] {
         try await pool.query(
             """
@@ -55,13 +55,13 @@ struct DeadLetterStore: Sendable {
                 AND (\(id)::text IS NULL OR id < \(id))
             ORDER BY id DESC LIMIT \(limit)
             """
-        ).map(DeadLetterAnswer.init)
+        ).map { try DeadLetterAnswer($0, now: now) }
     }
 
-    func find(_ id: EventID) async throws -> DeadLetterDetail {
+    func find(_ id: EventID, now: Timestamp = .now()) async throws -> DeadLetterDetail {
         let rows = try await pool.query("SELECT * FROM dead_letter_details WHERE id = \(id)")
         guard let row = rows.first else { throw Problem.notFound("dead letter \(id)") }
-        return DeadLetterDetail(answer: try DeadLetterAnswer(row), letter: try Self.letter(row))
+        return DeadLetterDetail(answer: try DeadLetterAnswer(row, now: now), letter: try Self.letter(row))
     }
 
     private static func letter(_ row: Row) throws -> DeadLetter {
@@ -72,9 +72,15 @@ struct DeadLetterStore: Sendable {
 
     /// Asks the consumer to handle the record again. Call `outbox.wake()` once the transaction has committed.
     func replay(
-        _ id: EventID, by user: UserID, in transaction: PostgresConnection
+        _ id: EventID, by user: UserID, now: Timestamp = .now(), in transaction: PostgresConnection
     ) async throws -> DeadLetterAnswer {
-        let letter = try await undecided(id, in: transaction)
+        let (letter, parkedAt) = try await undecided(id, in: transaction)
+        guard !Self.isTooOldToReplay(parkedAt: parkedAt, now: now) else {
+            throw Problem.conflict(
+                "too-old-to-replay",
+                "the record was parked more than \(EventConsumer.replayable.components.seconds / 86_400) days ago, and "
+                    + "its consumer does not remember it for longer: repeat what caused it, then discard the letter")
+        }
         guard !letter.valueOmitted else {
             throw Problem.conflict(
                 "value-not-kept",
@@ -89,6 +95,11 @@ struct DeadLetterStore: Sendable {
         return try await decide(.replayed, id, by: user, in: transaction)
     }
 
+    /// Its consumer may have forgotten it, and would do nothing when asked.
+    static func isTooOldToReplay(parkedAt: Timestamp, now: Timestamp) -> Bool {
+        now.since(parkedAt) > EventConsumer.replayable
+    }
+
     func discard(
         _ id: EventID, by user: UserID, in transaction: PostgresConnection
     ) async throws -> DeadLetterAnswer {
@@ -96,12 +107,13 @@ struct DeadLetterStore: Sendable {
         return try await decide(.discarded, id, by: user, in: transaction)
     }
 
-    /// The letter, locked until the transaction ends: one of two operators decides.
-    private func undecided(_ id: EventID, in transaction: PostgresConnection) async throws -> DeadLetter {
-        let rows = try await transaction.query("SELECT status, letter FROM dead_letters WHERE id = \(id) FOR UPDATE")
+    /// The letter and when it was parked, locked until the transaction ends: one of two operators decides.
+    private func undecided(_ id: EventID, in transaction: PostgresConnection) async throws -> (DeadLetter, Timestamp) {
+        let rows = try await transaction.query(
+            "SELECT status, letter, parked_at FROM dead_letters WHERE id = \(id) FOR UPDATE")
         guard let row = rows.first else { throw Problem.notFound("dead letter \(id)") }
         switch try DeadLetterStatus(row: row) {
-        case .parked: return try Self.letter(row)
+        case .parked: return (try Self.letter(row), try row.timestamp("parked_at"))
         case .replayed:
             throw Problem.conflict(
                 "already-replayed",
@@ -120,7 +132,7 @@ struct DeadLetterStore: Sendable {
             """)
         let rows = try await transaction.query("SELECT * FROM dead_letter_details WHERE id = \(id)")
         guard let row = rows.first else { throw Problem.notFound("dead letter \(id)") }
-        return try DeadLetterAnswer(row)
+        return try DeadLetterAnswer(row, now: .now())
     }
 
     // MARK: Upkeep

@@ -110,7 +110,8 @@ extension OpenAPIText {
               tags: [bus]
               operationId: replayDeadLetter
               summary: Have the consumer handle the record again
-              description: Where that fails again, there is a new dead letter.
+              description: >-
+                Where that fails again, there is a new dead letter. Possible for 60 days after the record was parked.
               parameters:
                 - $ref: "#/components/parameters/IdempotencyKey"
               responses:
