@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import TestSupport
 import Testing
 
 @testable import Ingress
@@ -16,7 +17,7 @@ struct BodyReaderTests {
         let bytes = Array((body + Self.next).utf8)
         for portionMax in [1, 2, 3, 7, bytes.count] {
             for seed in 1...20 as ClosedRange<UInt64> {
-                var generator = SeededGenerator(seed: seed)
+                var generator = SeededGenerator(seed)
                 var reader = BodyReader(.chunked)
                 var start = 0
                 while start < bytes.count, !reader.isDone {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import TestSupport
 import Testing
 
 @testable import Ingress
@@ -37,7 +38,7 @@ struct DeadlineWheelTests {
     /// Seeds 1 to 50: everything comes up once, never late.
     @Test func nothingIsLost() {
         for seed in 1...50 as ClosedRange<UInt64> {
-            var generator = SeededGenerator(seed: seed)
+            var generator = SeededGenerator(seed)
             var wheel = DeadlineWheel(buckets: 16)
             var promised: [Int: Int] = [:]
             var tick = 0

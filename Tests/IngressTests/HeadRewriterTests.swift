@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import NIOCore
+import TestSupport
 import Testing
 
 @testable import Ingress
@@ -120,7 +121,7 @@ struct HeadRewriterTests {
     }
 
     @Test func requestIDsDifferAndOnlyPlainOnesAreTaken() {
-        var generator = SeededGenerator(seed: 1)
+        var generator = SeededGenerator(1)
         var source = RequestIDSource(using: &generator)
         let ids = Set((0..<1_000).map { _ in source.next() })
         #expect(ids.count == 1_000)

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import TestSupport
 import Testing
 
 @testable import Ingress
@@ -148,7 +149,7 @@ struct RequestHeadTests {
         let text = "GET /some/path HTTP/1.1\r\nHost: a.example\r\nX-Long: 0123456789abcdef\r\n\r\n"
         let bytes = Array(text.utf8)
         for seed in 1...50 as ClosedRange<UInt64> {
-            var generator = SeededGenerator(seed: seed)
+            var generator = SeededGenerator(seed)
             var scanner = HeadScanner()
             var end = 0
             while end < bytes.count {
@@ -171,7 +172,7 @@ struct RequestHeadTests {
         let text = Array(
             "POST http://a.example/x?y HTTP/1.1\r\nHost: a\r\nConnection: close, x\r\nContent-Length: 5\r\n\r\n".utf8)
         for seed in 1...2_000 as ClosedRange<UInt64> {
-            var generator = SeededGenerator(seed: seed)
+            var generator = SeededGenerator(seed)
             var damaged = text
             for _ in 0..<Int.random(in: 1...4, using: &generator) {
                 let place = Int.random(in: 0..<damaged.count, using: &generator)
