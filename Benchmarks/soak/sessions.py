@@ -2,14 +2,15 @@
 """Sessions of group members, which this broker never ends: a member that dies stays in its group for ever, and a group
 that finds together anew waits for ever for one that died meanwhile. Kafka removes a member that has been silent for its
 session time-out and does not wait longer; here that is done in the broker's stead, over its own protocol
-(https://kafka.apache.org/protocol: DescribeGroups 0, LeaveGroup 0).
+(https://kafka.apache.org/protocol: DescribeGroups 0, LeaveGroup 0). And how far its log reaches (Metadata 0, ListOffsets 1).
 """
 
 import socket
 import struct
 import time
 
-DESCRIBE_GROUPS, LEAVE_GROUP = 15, 13
+LIST_OFFSETS, METADATA, LEAVE_GROUP, DESCRIBE_GROUPS = 2, 3, 13, 15
+END = -1
 ANSWER_MAX_SECONDS = 2
 # KafkaLimits.sessionTimeout.
 SESSION_SECONDS = 10.0
@@ -85,8 +86,49 @@ def describe(connection: socket.socket, group: str) -> tuple[str, list[tuple[str
     return state, members
 
 
-def ask(connection: socket.socket, key: int, body: bytes) -> bytes:
-    request = struct.pack(">hhi", key, 0, 1) + text("soak") + body
+def ends(port: int) -> list[int]:
+    """The offset that the next record of each partition will have, without the order and the partitions that are empty."""
+    with socket.create_connection(("127.0.0.1", port), ANSWER_MAX_SECONDS) as connection:
+        body = b""
+        topics = partitions(connection)
+        for topic, numbers in topics.items():
+            body += text(topic) + struct.pack(">i", len(numbers))
+            body += b"".join(struct.pack(">iq", number, END) for number in numbers)
+        answer = Reader(ask(connection, LIST_OFFSETS, struct.pack(">ii", -1, len(topics)) + body, version=1))
+        found = []
+        for _ in range(answer.number(">i")):
+            answer.text()
+            for _ in range(answer.number(">i")):
+                answer.number(">i")
+                if answer.number(">h") != 0:
+                    raise ConnectionError("the broker does not tell how far a partition reaches")
+                answer.number(">q")
+                found.append(answer.number(">q"))
+    return sorted(end for end in found if end > 0)
+
+
+def partitions(connection: socket.socket) -> dict[str, list[int]]:
+    """The partitions of every topic."""
+    answer = Reader(ask(connection, METADATA, struct.pack(">i", 0)))
+    for _ in range(answer.number(">i")):
+        answer.number(">i")
+        answer.text()
+        answer.number(">i")
+    topics: dict[str, list[int]] = {}
+    for _ in range(answer.number(">i")):
+        answer.number(">h")
+        numbers = topics[answer.text()] = []
+        for _ in range(answer.number(">i")):
+            answer.number(">h")
+            numbers.append(answer.number(">i"))
+            answer.number(">i")
+            for _ in ("replicas", "in sync"):
+                answer.skip(4 * answer.number(">i"))
+    return topics
+
+
+def ask(connection: socket.socket, key: int, body: bytes, version: int = 0) -> bytes:
+    request = struct.pack(">hhi", key, version, 1) + text("soak") + body
     connection.sendall(struct.pack(">i", len(request)) + request)
     size, _ = struct.unpack(">ii", exactly(connection, 8))
     return exactly(connection, size - 4)

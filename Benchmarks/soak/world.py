@@ -17,6 +17,7 @@ from slipway_local.processes import executable
 from slipway_local.state import State
 from slipway_local.steps import Failure, StepLog
 
+import sessions
 from sessions import Sessions
 
 WRITER, HANDLER = "writer", "handler"
@@ -39,6 +40,13 @@ class World:
         self.bus = Cluster(self.state, "bus") if kind == "postgres" else None
         self.broker = Broker(self.state) if kind == "kafka" else None
         self.sessions = Sessions(self.broker.port, GROUPS) if self.broker else None
+
+    def ends(self) -> list[int] | None:
+        """How far the broker's log reaches; `None` while it does not tell."""
+        try:
+            return sessions.ends(self.broker.port)
+        except OSError:
+            return None
 
     @property
     def clusters(self) -> list[Cluster]:
