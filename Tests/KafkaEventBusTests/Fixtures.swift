@@ -43,18 +43,21 @@ let prefix = "t"
 let storedTopics = Dictionary(uniqueKeysWithValues: testTopics.map { ("\(prefix).\($0.name)", $0.partitions) })
 
 func makeBus(
-    _ server: String, log: LogBook = LogBook(), tls: KafkaConfiguration.TLS? = nil, further: [String: String] = [:]
+    _ server: String, log: LogBook = LogBook(), tls: KafkaConfiguration.TLS? = nil, memberName: String? = nil,
+    further: [String: String] = [:]
 ) -> KafkaEventBus {
     KafkaEventBus(
-        configuration: KafkaConfiguration(servers: [server], tls: tls, furtherSettings: further), prefix: prefix,
-        topics: testTopics, logger: log.logger)
+        configuration: KafkaConfiguration(
+            servers: [server], tls: tls, memberName: memberName, furtherSettings: further),
+        prefix: prefix, topics: testTopics, logger: log.logger)
 }
 
 /// Runs a bus on `cluster` while `body` does.
 func withBus<Result>(
-    _ cluster: MockCluster, log: LogBook = LogBook(), _ body: (KafkaEventBus) async throws -> Result
+    _ cluster: MockCluster, log: LogBook = LogBook(), memberName: String? = nil, further: [String: String] = [:],
+    _ body: (KafkaEventBus) async throws -> Result
 ) async throws -> Result {
-    let bus = makeBus(cluster.server, log: log)
+    let bus = makeBus(cluster.server, log: log, memberName: memberName, further: further)
     let running = Task { try await bus.run() }
     let result: Swift.Result<Result, any Error>
     do {
@@ -70,6 +73,11 @@ func withBus<Result>(
 
 func event(_ key: String, _ value: String) -> Record {
     Record(topic: Topic.builds.name, key: key, headers: ["ce_id": value], value: Data(value.utf8))
+}
+
+extension IncomingRecord {
+    /// Its value, which these tests write as text.
+    var text: String { record.value.map { String(decoding: $0, as: UTF8.self) } ?? "tombstone" }
 }
 
 /// What handlers saw, and whether two of them had one partition at once.
@@ -91,8 +99,7 @@ final class Journal: Sendable {
         }
         defer { _ = state.withLock { $0.active.remove(incoming.partition) } }
         try await work()
-        let value = incoming.record.value.map { String(decoding: $0, as: UTF8.self) } ?? "tombstone"
-        state.withLock { $0.values.append(value) }
+        state.withLock { $0.values.append(incoming.text) }
     }
 }
 

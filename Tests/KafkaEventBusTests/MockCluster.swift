@@ -13,7 +13,7 @@ final class MockCluster: @unchecked Sendable {
     struct Trouble: Error {}
 
     /// `ApiKey` of the Kafka protocol.
-    enum Request: Int16 { case produce = 0, fetch = 1 }
+    enum Request: Int16 { case produce = 0, fetch = 1, heartbeat = 12 }
 
     /// - Parameter topics: names as the cluster has them, to numbers of partitions. Others are made with four when
     ///   somebody asks for them.
@@ -100,6 +100,21 @@ func writeForeignRecord(to topic: String, on cluster: MockCluster) throws {
         rd_kafka_header_add(headers, "raw", -1, bytes, bytes.count)
         rd_kafka_header_add(headers, "none", -1, nil, 0)
         crdkafka_produce(client, handle, 0, nil, 0, bytes, bytes.count, headers, 0)
+        guard rd_kafka_flush(client, 10_000) == RD_KAFKA_RESP_ERR_NO_ERROR else { throw MockCluster.Trouble() }
+    }
+}
+
+/// Writes `values` to one partition of `topic` (as the cluster has it), in their order and with no key.
+func write(_ values: [String], to topic: String, partition: Int32 = 0, on cluster: MockCluster) throws {
+    try withClient(RD_KAFKA_PRODUCER, ["bootstrap.servers": cluster.server, "linger.ms": "5"]) { client in
+        let handle = rd_kafka_topic_new(client, topic, nil)
+        defer { rd_kafka_topic_destroy(handle) }
+        for value in values {
+            let code = value.utf8.withContiguousStorageIfAvailable { bytes in
+                crdkafka_produce(client, handle, partition, nil, 0, bytes.baseAddress, bytes.count, nil, 0)
+            }
+            guard code == RD_KAFKA_RESP_ERR_NO_ERROR else { throw MockCluster.Trouble() }
+        }
         guard rd_kafka_flush(client, 10_000) == RD_KAFKA_RESP_ERR_NO_ERROR else { throw MockCluster.Trouble() }
     }
 }

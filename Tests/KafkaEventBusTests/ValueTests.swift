@@ -49,6 +49,84 @@ struct ValueTests {
         #expect(handled == Array(0..<end))
     }
 
+    /// A follower's partitions in random turns. They share one lane, so that each is paused for what others have filled
+    /// it with, and some before their first record.
+    @Test(arguments: UInt64(0)..<50)
+    func partitionsThatShareALaneAreAllReadToTheirEnds(_ seed: UInt64) {
+        struct Partition {
+            let start: Int64
+            let end: Int64
+            /// Where the broker reads next: as after `start` was looked up.
+            var fetched: Int64
+            var flow: PartitionFlow
+            var admitted: Int64
+        }
+        var random = SeededGenerator(seed)
+        let (recordsMax, beginning) = (20, Int64(-2))
+        var partitions = (0..<4).map { number in
+            // From the beginning of a log whose oldest records are gone, or from an offset that is known.
+            let (oldest, start) = (Int64(number * 3), number % 2 == 0 ? beginning : Int64(number * 5))
+            let first = max(oldest, start)
+            return Partition(
+                start: start, end: first + Int64(50 * (number + 1)), fetched: first, flow: flow(from: start),
+                admitted: first)
+        }
+        let firsts = partitions.map(\.admitted)
+        var lane: [(partition: Int, offset: Int64)] = []
+        var handled: [[Int64]] = partitions.map { _ in [] }
+        var pausedBeforeTheirFirst = 0
+        let count = zip(firsts, partitions).reduce(0) { $0 + Int($1.1.end - $1.0) }
+        for _ in 0..<100_000 where handled.joined().count < count {
+            let number = Int.random(in: 0..<partitions.count, using: &random)
+            if Bool.random(using: &random) {
+                if !lane.isEmpty {
+                    let item = lane.removeFirst()
+                    handled[item.partition].append(item.offset)
+                }
+            } else if !partitions[number].flow.isPaused {
+                // The later ones have their first records late, when the lane has been full before.
+                let isSilent = handled[0].count < number * 15
+                for _ in 0..<Int.random(in: 1...8, using: &random)
+                where !isSilent && partitions[number].fetched < partitions[number].end {
+                    let offset = partitions[number].fetched
+                    partitions[number].fetched += 1
+                    guard partitions[number].flow.admits(offset) else { continue }
+                    #expect(offset == partitions[number].admitted)
+                    partitions[number].admitted = offset + 1
+                    lane.append((number, offset))
+                }
+            }
+            for number in partitions.indices {
+                let first = firsts[number]
+                let isFresh = partitions[number].admitted == first
+                let step = partitions[number].flow.step(
+                    waiting: lane.count, bytes: 0, recordsMax: recordsMax, bytesMax: 1)
+                switch step {
+                case .pause where isFresh: pausedBeforeTheirFirst += 1
+                case .resume(let place):
+                    #expect(place == (isFresh ? partitions[number].start : partitions[number].admitted))
+                    partitions[number].fetched = place == beginning ? first : place
+                case .pause, nil: break
+                }
+            }
+        }
+        #expect(handled == zip(firsts, partitions).map { Array($0..<$1.end) })
+        #expect(pausedBeforeTheirFirst > 0)
+    }
+
+    /// A flow as a reader outside of groups makes it: with an offset, or one of librdkafka's negative names for a place.
+    private func flow(from start: Int64) -> PartitionFlow { PartitionFlow(next: start < 0 ? nil : start) }
+
+    @Test func aPartitionThatIsPausedBeforeItsFirstRecordGoesOnWhereItBegan() {
+        let steps = [Int64(-2), -1, 0, 7].map { start in
+            var flow = flow(from: start)
+            return [(10, 0), (6, 0), (5, 0), (0, 0)].map { waiting, bytes in
+                flow.step(waiting: waiting, bytes: bytes, recordsMax: 10, bytesMax: 100)
+            }
+        }
+        #expect(steps == [Int64(-2), -1, 0, 7].map { [.pause, nil, .resume($0), nil] })
+    }
+
     @Test func bytesPauseAPartitionAsRecordsDo() {
         var flow = PartitionFlow()
         _ = flow.admits(7)
