@@ -8,16 +8,28 @@ import KafkaEventBus
 import Logging
 import Synchronization
 
-/// Makes and ends many clients of the Kafka bus and fails when memory, files or threads are left over.
+/// Makes and ends many clients of the Kafka bus, some with thousands of records on their way, and fails when memory,
+/// files or threads are left over.
 ///
 /// `kafka-leak-check [CLIENTS]`, 1000 by default, on the cluster that `SLIPWAY_TEST_KAFKA` names or, without it, on
 /// librdkafka's mock cluster. Prints one line and exits with 1 when something leaked. Runs under valgrind as well.
 @main
 enum LeakCheck {
-    /// What one bus of a cycle makes: a producer, a member of a group, a follower, a tail, and an admin's client each
-    /// for preparing and for finding the ends of topics.
-    static let clientsPerCycle = 6
+    /// What one bus of a cycle makes: a producer, two members of groups, two followers, a tail, and an admin's client
+    /// each for preparing and for finding the ends of topics.
+    static let clientsPerCycle = 8
     static let cyclesAtOnce = 8
+    static let topics: [Topic] = [.environments, .deadLetters, .builds, .routesObserved]
+    /// Records that wait in one partition for each slow reader: more than `KafkaLimits.waitingRecords`, beyond which
+    /// the partition is paused.
+    static let waitingRecords = 3_000
+    static let valueBytes = 100
+    /// What a slow reader takes for a record.
+    static let slowness: Duration = .milliseconds(1)
+    /// Slow readers are stopped once they have handled this many: most while records come in...
+    static let handledBeforeStop = 3
+    /// ...and every fourth cycle's after `KafkaLimits.stallWhileAllAreBusy`, when partitions are paused.
+    static let handledBeforeLateStop = 300
     /// What a client may leave behind: rounding of the allocator, tables that have grown, and no more.
     static let heapBytesPerClientMax = 100
     static let heapSlackBytes = 512 << 10
@@ -40,6 +52,7 @@ enum LeakCheck {
             (mock, server) = (made, made.server)
         }
         let prefix = "leak" + EventID.generate().rawValue.suffix(26)
+        try await publishBacklog(server, prefix)
         // Tables, arenas and pools of threads get their size.
         try await run(0..<max(cyclesAtOnce, cycles / 5), server, prefix)
         let before = try await Usage.settled(atMost: nil)
@@ -64,19 +77,41 @@ enum LeakCheck {
         try await withThrowingTaskGroup(of: Void.self) { running in
             for (position, number) in cycles.enumerated() {
                 if position >= cyclesAtOnce { try await running.next() }
-                running.addTask { try await cycle("\(cycles.count)-\(number)", server, prefix) }
+                running.addTask { try await cycle("\(cycles.count)-\(number)", number, server, prefix) }
             }
             try await running.waitForAll()
         }
     }
 
-    /// The life of one bus, with everything it offers used once.
-    private static func cycle(_ name: String, _ server: String, _ prefix: String) async throws {
+    private static func makeBus(_ server: String, _ prefix: String) -> KafkaEventBus {
         var logger = Logger(label: "leak-check")
         logger.logLevel = .critical
-        let bus = KafkaEventBus(
-            configuration: KafkaConfiguration(servers: [server]), prefix: prefix,
-            topics: [.environments, .deadLetters], logger: logger)
+        return KafkaEventBus(
+            configuration: KafkaConfiguration(servers: [server]), prefix: prefix, topics: topics, logger: logger)
+    }
+
+    private static var value: Data { Data(repeating: 0x78, count: valueBytes) }
+
+    /// What the slow readers of all cycles begin with.
+    private static func publishBacklog(_ server: String, _ prefix: String) async throws {
+        let bus = makeBus(server, prefix)
+        let running = Task { try await bus.run() }
+        try await bus.publish(
+            (0..<waitingRecords).flatMap { number in
+                [
+                    // One key is one partition.
+                    Record(topic: Topic.builds.name, key: "k", headers: ["h": "v"], value: value),
+                    // Compaction leaves them.
+                    Record(topic: Topic.routesObserved.name, key: "k\(number)", headers: ["h": "v"], value: value),
+                ]
+            })
+        running.cancel()
+        try await running.value
+    }
+
+    /// The life of one bus, with everything it offers used once, and two readers stopped with records waiting.
+    private static func cycle(_ name: String, _ number: Int, _ server: String, _ prefix: String) async throws {
+        let bus = makeBus(server, prefix)
         let seen = Seen()
         let running = Task { try await bus.run() }
         let reading = [
@@ -91,14 +126,28 @@ enum LeakCheck {
             Task {
                 try await bus.tail([.deadLetters], started: { seen.note("tail", name) }) { _ in }
             },
+            Task {
+                try await bus.consume(group: "s\(name)", topics: [.builds]) { _ in
+                    seen.note("consume slowly", name)
+                    try await Task.sleep(for: slowness)
+                }
+            },
+            Task {
+                try await bus.follow(.routesObserved, partitionKey: nil) { _ in
+                    seen.note("follow slowly", name)
+                    try await Task.sleep(for: slowness)
+                }
+            },
         ]
-        let value = Data(repeating: 0x78, count: 100)
+        let handled = number % 4 == 0 ? handledBeforeLateStop : handledBeforeStop
         try await bus.publish([
             Record(topic: Topic.environments.name, key: name, headers: ["h": "v"], value: value),
             Record(topic: Topic.deadLetters.name, key: name, headers: ["h": "v"], value: value),
         ])
         let end = ContinuousClock.now + deadline
-        while !["consume", "follow", "tail"].allSatisfy({ seen.has($0, name) }) {
+        while !["consume", "follow", "tail"].allSatisfy({ seen.count($0, name) >= 1 })
+            || !["consume slowly", "follow slowly"].allSatisfy({ seen.count($0, name) >= handled })
+        {
             if ContinuousClock.now > end { throw Stuck() }
             try await Task.sleep(for: .milliseconds(5))
         }
@@ -112,9 +161,9 @@ enum LeakCheck {
 }
 
 private final class Seen: Sendable {
-    private let seen = Mutex<Set<String>>([])
-    func note(_ what: String, _ key: String) { _ = seen.withLock { $0.insert("\(what) \(key)") } }
-    func has(_ what: String, _ key: String) -> Bool { seen.withLock { $0.contains("\(what) \(key)") } }
+    private let seen = Mutex<[String: Int]>([:])
+    func note(_ what: String, _ key: String) { seen.withLock { $0["\(what) \(key)", default: 0] += 1 } }
+    func count(_ what: String, _ key: String) -> Int { seen.withLock { $0["\(what) \(key)"] ?? 0 } }
 }
 
 /// What this process holds.
