@@ -144,7 +144,10 @@ let package = Package(
             ]),
         tests(
             "KafkaEventBus",
-            ["CRdKafka", "Domain", "EventBus", "Events", "KafkaEventBus", "TestSupport", logging]),
+            [
+                "CRdKafka", "Domain", "EventBus", "Events", "KafkaEventBus", "Messaging", "Postgres", "TestSupport",
+                logging,
+            ]),
         .executableTarget(
             name: "kafka-leak-check",
             dependencies: ["CRdKafka", "Domain", "EventBus", "Events", "KafkaEventBus", logging],

@@ -114,7 +114,7 @@ struct ValueTests {
         #expect(pausedBeforeTheirFirst > 0)
     }
 
-    /// A flow as a reader outside of groups makes it: with an offset, or one of librdkafka's negative names for a place.
+    /// A flow as a reader outside of groups makes it: with an offset, or librdkafka's negative name for a place.
     private func flow(from start: Int64) -> PartitionFlow { PartitionFlow(next: start < 0 ? nil : start) }
 
     @Test func aPartitionThatIsPausedBeforeItsFirstRecordGoesOnWhereItBegan() {
