@@ -43,21 +43,19 @@ let prefix = "t"
 let storedTopics = Dictionary(uniqueKeysWithValues: testTopics.map { ("\(prefix).\($0.name)", $0.partitions) })
 
 func makeBus(
-    _ server: String, log: LogBook = LogBook(), tls: KafkaConfiguration.TLS? = nil, memberName: String? = nil,
-    further: [String: String] = [:]
+    _ server: String, log: LogBook = LogBook(), tls: KafkaConfiguration.TLS? = nil, further: [String: String] = [:]
 ) -> KafkaEventBus {
     KafkaEventBus(
-        configuration: KafkaConfiguration(
-            servers: [server], tls: tls, memberName: memberName, furtherSettings: further),
-        prefix: prefix, topics: testTopics, logger: log.logger)
+        configuration: KafkaConfiguration(servers: [server], tls: tls, furtherSettings: further), prefix: prefix,
+        topics: testTopics, logger: log.logger)
 }
 
 /// Runs a bus on `cluster` while `body` does.
 func withBus<Result>(
-    _ cluster: MockCluster, log: LogBook = LogBook(), memberName: String? = nil, further: [String: String] = [:],
+    _ cluster: MockCluster, log: LogBook = LogBook(), further: [String: String] = [:],
     _ body: (KafkaEventBus) async throws -> Result
 ) async throws -> Result {
-    let bus = makeBus(cluster.server, log: log, memberName: memberName, further: further)
+    let bus = makeBus(cluster.server, log: log, further: further)
     let running = Task { try await bus.run() }
     let result: Swift.Result<Result, any Error>
     do {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Glibc
 import Synchronization
 import Testing
 
@@ -45,7 +46,7 @@ struct LaneBatchTests {
         let ready = Counter()
         @Sendable func start() {
             ready.add()
-            while ready.value < 3 {}
+            while ready.value < 3 { sched_yield() }
         }
         @Sendable func take() -> [String] {
             start()
@@ -58,9 +59,9 @@ struct LaneBatchTests {
         }
         async let first = onThread("taker", take)
         async let second = onThread("taker", take)
-        let copied = try await onThread("emptier") {
+        let copied = try await onThread("emptier") { () -> [String] in
             start()
-            while takenCount.value < turn {}
+            while takenCount.value < turn { sched_yield() }
             switch emptying {
             case .discard: batch.discard()
             case .copyAndDiscardTheCopy: batch.copyRest().discard()

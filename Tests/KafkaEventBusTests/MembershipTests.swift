@@ -20,8 +20,9 @@ import Testing
 struct MembershipTests {
     private struct Trouble: Error {}
 
+    /// The session has to outlast the three seconds that the mock takes to form a group.
     private static let settings = [
-        "session.timeout.ms": "3000", "heartbeat.interval.ms": "200", "group.id": "t.g",
+        "session.timeout.ms": "4000", "heartbeat.interval.ms": "200", "group.id": "t.g",
     ]
     private static let keys = 24
     private static let perWave = 48
@@ -92,7 +93,7 @@ struct MembershipTests {
     private func publish(wave: Int, on bus: KafkaEventBus) async throws -> [Record] {
         let records = (0..<Self.perWave).map { event("k\($0 % Self.keys)", "\(wave)/\($0)") }
         for start in stride(from: 0, to: records.count, by: 10) {
-            try await bus.publish(Array(records[start..<start + 10]))
+            try await bus.publish(Array(records[start..<min(start + 10, records.count)]))
         }
         return records
     }
@@ -131,7 +132,7 @@ struct MembershipTests {
                         round += 1
                         // The pace of the scenario; it ends in the same state at any.
                         try await Task.sleep(for: .milliseconds(100))
-                    } while zip(members, before).contains { ledger.count($0.name) == $1 } && round < 400
+                    } while zip(members, before).contains(where: { ledger.count($0.name) == $1 }) && round < 400
                     for (member, before) in zip(members, before) {
                         #expect(ledger.count(member.name) > before, "\(member.name) has no partition, wave \(number)")
                     }
