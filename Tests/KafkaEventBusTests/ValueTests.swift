@@ -117,7 +117,7 @@ struct ValueTests {
     }
 
     /// A flow as a reader outside of groups makes it: with an offset, or librdkafka's negative name for a place.
-    private func flow(from start: Int64) -> PartitionFlow { PartitionFlow(next: start < 0 ? nil : start) }
+    private func flow(from start: Int64) -> PartitionFlow { PartitionFlow(start: start) }
 
     @Test func aPartitionThatIsPausedBeforeItsFirstRecordGoesOnWhereItBegan() {
         let starts: [Int64] = [-2, -1, 0, 7]
