@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Domain
+import EngineClient
 import EventBus
 import Events
 import Postgres
@@ -18,8 +19,10 @@ import Testing
             handlers: BuildIntake.handlers(outbox), logger: testLogger)
     }
 
-    private func deliver(_ payload: some EventPayload, to consumer: EventConsumer) async throws {
-        let record = try Event(source: "/slipway/controller", data: payload).record()
+    private func deliver(
+        _ payload: some EventPayload, traceparent: String? = nil, to consumer: EventConsumer
+    ) async throws {
+        let record = try Event(source: "/slipway/controller", traceparent: traceparent, data: payload).record()
         try await consumer.handle(IncomingRecord(record: record, partition: 0, offset: 0))
     }
 
@@ -198,12 +201,43 @@ import Testing
         }
     }
 
+    @Test(arguments: [false, true])
+    func whatIsSaidOfABuildBelongsToTheTraceOfItsRequest(fails: Bool) async throws {
+        try await withBuilderDatabase { pool, outbox in
+            try await withTemporaryFolder { folder in
+                let trace = TraceContext.root()
+                let repository = try await Repository.make(in: folder, ["a": "1"])
+                try await deliver(
+                    try requests.request(repository), traceparent: trace.traceparent, to: consumer(pool, outbox))
+                let bus = RecordingBus()
+                let engine = FakeEngine(
+                    lines: ["a line"], failure: fails ? EngineError(code: .refused, message: "no") : nil)
+                let builder = try worker(pool, outbox, engine, folder, timeout: .seconds(600), bus: bus)
+                // Taken up again by a process that has not seen the request.
+                _ = try await builder.store.claim()
+                try await builder.store.recover()
+                await builder.carryOut(try #require(try await builder.store.claim()))
+                let ends = try await pool.query("SELECT headers ->> 'traceparent' AS trace FROM outbox").map {
+                    try $0.optionalString("trace")
+                }
+                #expect(ends.count == 1 && !bus.records.isEmpty)
+                let traces = (ends + bus.records.map(\.traceparent)).compactMap {
+                    $0.flatMap(TraceContext.init(traceparent:))
+                }
+                #expect(traces.count == ends.count + bus.records.count)
+                #expect(traces.allSatisfy { $0.traceID == trace.traceID })
+                #expect(Set(traces.map(\.parentID) + [trace.parentID]).count == traces.count + 1)
+            }
+        }
+    }
+
     private func worker(
-        _ pool: PostgresPool, _ outbox: Outbox, _ engine: FakeEngine, _ folder: String, timeout: Duration
+        _ pool: PostgresPool, _ outbox: Outbox, _ engine: FakeEngine, _ folder: String, timeout: Duration,
+        bus: RecordingBus = RecordingBus()
     ) throws -> BuildWorker {
         let work = try WorkFolder(folder + "/work")
         let image = ImageBuild(
-            engine: engine, bus: RecordingBus(), key: requests.key, folder: work, cloudspace: "local", network: nil,
+            engine: engine, bus: bus, key: requests.key, folder: work, cloudspace: "local", network: nil,
             protocols: ["file"], logger: testLogger)
         return BuildWorker(
             store: BuildStore(pool: pool, outbox: outbox, worker: work.worker), image: image, concurrency: 1,

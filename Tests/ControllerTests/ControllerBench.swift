@@ -34,6 +34,8 @@ final class ControllerBench: Sendable {
         /// Set by the test: services that are asked for fail with this.
         var serviceFailure: String?
         var generation = 0
+        /// Whatever the others were sent, tombstones too.
+        var records: [Record] = []
     }
 
     private let state = Mutex(Seen())
@@ -93,8 +95,8 @@ final class ControllerBench: Sendable {
         try result.get()
     }
 
-    func publish(_ payload: some EventPayload) async throws {
-        try await bus.publish([Event(source: "/slipway/test", data: payload).record()])
+    func publish(_ payload: some EventPayload, traceparent: String? = nil) async throws {
+        try await bus.publish([Event(source: "/slipway/test", traceparent: traceparent, data: payload).record()])
     }
 
     func failServices(_ reason: String?) { state.withLock { $0.serviceFailure = reason } }
@@ -136,6 +138,7 @@ final class ControllerBench: Sendable {
     }
 
     private func answer(_ record: Record) async throws {
+        state.withLock { $0.records.append(record) }
         switch record.type {
         case BuildRequested.type:
             let build = try Event<BuildRequested>(record).data
@@ -170,6 +173,7 @@ final class ControllerBench: Sendable {
     }
 
     private func run(_ record: Record) async throws {
+        state.withLock { $0.records.append(record) }
         guard record.value != nil else { return }
         let desired = try Event<InstanceDesired>(record).data
         state.withLock { $0.instances[desired.instance] = desired }
@@ -186,6 +190,7 @@ final class ControllerBench: Sendable {
     }
 
     private func serve(_ record: Record) async throws {
+        state.withLock { $0.records.append(record) }
         guard record.value != nil else {
             state.withLock { $0.routes[record.key] = nil }
             return

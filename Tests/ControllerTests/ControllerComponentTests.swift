@@ -69,6 +69,56 @@ struct ControllerComponentTests {
         }
     }
 
+    @Test func allThatFollowsFromARequestBelongsToItsTrace() async throws {
+        try await ControllerBench.with { bench in
+            let (first, second, removal) = (TraceContext.root(), TraceContext.root(), TraceContext.root())
+            let requests = (try request(bench, "dpl_1"), try request(bench, "dpl_2"))
+            try await bench.publish(requests.0, traceparent: first.traceparent)
+            // The trace is kept where a crash does not reach it.
+            try await bench.withController {
+                try await eventually("the request is noted") {
+                    try await !bench.pool.query("SELECT 1 AS ok FROM deployments").isEmpty
+                }
+            }
+            try await bench.withController {
+                try await eventually("success") { bench.seen.succeeded.count == 1 }
+                try await bench.publish(requests.1, traceparent: second.traceparent)
+                try await eventually("success of the second") { bench.seen.succeeded.count == 2 }
+                var tombstone = Record.tombstone(EnvironmentDesired.self, key: "env_1", source: "/slipway/test")
+                tombstone.headers["traceparent"] = removal.traceparent
+                try await bench.bus.publish([tombstone])
+                try await eventually("the route is removed") { bench.seen.routes.isEmpty }
+                try await eventually("every instance is forgotten") {
+                    try await bench.pool.query("SELECT id FROM instances").isEmpty
+                }
+                try await eventually("every tombstone is published") {
+                    bench.seen.records.filter { $0.topic == Topic.instancesDesired.name && $0.value == nil }.count == 6
+                }
+            }
+            let seen = bench.seen
+            var spans: Set<String> = [first.parentID, second.parentID, removal.parentID]
+            var found: [String: Set<String>] = [:]
+            for record in seen.records where record.headers["ce_source"] == ControllerService.source {
+                let trace = try #require(record.traceparent.flatMap(TraceContext.init(traceparent:)), "\(record)")
+                let isNewSpan = spans.insert(trace.parentID).inserted
+                #expect(isNewSpan, "a span is used twice: \(record)")
+                found[trace.traceID, default: []].insert(record.type ?? "")
+                guard record.topic == Topic.instancesDesired.name else { continue }
+                let instance = try #require(record.key.split(separator: "/").last.map { InstanceID(String($0)) })
+                let deployment = seen.instances[instance]?.deployment
+                #expect(trace.traceID == (deployment == requests.0.deployment ? first : second).traceID, "\(record)")
+            }
+            let both: Set = [
+                DeploymentProgressed.type, BuildRequested.type, DeploymentSucceeded.type, InstanceDesired.type,
+                RouteDesired.type,
+            ]
+            #expect(Set(found.keys) == [first.traceID, second.traceID, removal.traceID])
+            #expect(found[first.traceID] == both.union([ServiceRequested.type]))
+            #expect(found[second.traceID]?.isSuperset(of: both.subtracting([BuildRequested.type])) == true)
+            #expect(found[removal.traceID] == [RouteDesired.type, ServiceRemovalRequested.type])
+        }
+    }
+
     @Test func anInstanceGetsEachVariableOnceAndSecretsOnlySealedToItsHost() async throws {
         try await ControllerBench.with { bench in
             let request = try request(bench, "dpl_1")

@@ -71,6 +71,33 @@ import Testing
         #expect(read.notes == state.notes)
     }
 
+    @Test func tracesSurviveTheSnapshotAndTheRemovalUntilTheInstanceIsForgotten() throws {
+        let (trace, last) = (TraceContext.root(), TraceContext.root())
+        var state = AgentState()
+        state.want(Sample.web("ins_1"), trace: trace)
+        state.want(Sample.web("ins_2"), trace: trace)
+        let data = try JSONEncoder().encode(state.snapshot)
+        var read = AgentState(try JSONDecoder().decode(AgentState.Snapshot.self, from: data))
+        #expect(read.traces == [one: trace, two: trace])
+        read.remove(one)
+        read.remove(two, trace: last)
+        #expect(read.traces == [one: trace, two: last])
+        let isForgotten = read.forget(one)
+        #expect(isForgotten && read.traces == [two: last])
+    }
+
+    @Test func aSnapshotOfAnEarlierVersionIsRead() throws {
+        struct Earlier: Encodable {
+            var desired = [Sample.web()]
+            var removed: [InstanceID] = []
+            var notes: [InstanceID: InstanceNote] = [:]
+        }
+        let old = try JSONEncoder().encode(Earlier())
+        let read = AgentState(try JSONDecoder().decode(AgentState.Snapshot.self, from: old))
+        #expect(read.intent(for: one) == .run(Sample.web()))
+        #expect(read.traces.isEmpty)
+    }
+
     @Test func networkIsUsedWhileAnInstanceIsToRun() {
         var state = AgentState()
         state.want(Sample.web())
@@ -137,13 +164,15 @@ import Testing
             let follower = DesiredFollower(
                 host: Sample.host, bus: SilentBus(), prepare: {}, store: store, queue: WorkQueue(), onCaughtUp: {},
                 logger: logger)
-            let mine = try Event(source: "/test", data: Sample.web()).record()
+            let trace = TraceContext.root()
+            let mine = try Event(source: "/test", traceparent: trace.traceparent, data: Sample.web()).record()
             var others = mine
             others.key = "hst_2/ins_9"
             follower.take(others)
             #expect(store.instances.isEmpty)
             follower.take(mine)
             #expect(store.instances == [InstanceID("ins_1")])
+            #expect(store.trace(of: InstanceID("ins_1")) == trace)
             var damaged = mine
             damaged.value = Data("{}".utf8)
             follower.take(damaged)

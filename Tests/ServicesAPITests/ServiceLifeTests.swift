@@ -57,8 +57,8 @@ private struct Stage: Sendable {
         return (parts.first.map(String.init) ?? "127.0.0.1", parts.last.flatMap { Int($0) } ?? 5432)
     }
 
-    func deliver(_ payload: some EventPayload) async throws {
-        let record = try Event(source: "/slipway/controller", data: payload).record()
+    func deliver(_ payload: some EventPayload, traceparent: String? = nil) async throws {
+        let record = try Event(source: "/slipway/controller", traceparent: traceparent, data: payload).record()
         try await consumer.handle(IncomingRecord(record: record, partition: 0, offset: 0))
     }
 
@@ -194,6 +194,32 @@ extension DatabaseServer {
             await connection.close()
             #expect(try await stage.existing(request.service).isEmpty)
             #expect(try await stage.events(ServiceRemoved.self).map(\.service) == [request.service])
+        }
+    }
+
+    @Test func whatBecomesOfAServiceBelongsToTheTraceOfWhoAskedForIt() async throws {
+        try await Stage.with { stage in
+            let traces = [TraceContext.root(), .root(), .root()]
+            var request = try await stage.request(version: "9")
+            let right = try await stage.request()
+            try await stage.deliver(request, traceparent: traces[0].traceparent)
+            _ = await stage.provisioner.round()
+            request.spec = right.spec
+            try await stage.removing(request.service) {
+                try await stage.deliver(request, traceparent: traces[1].traceparent)
+                _ = await stage.provisioner.round()
+                try await stage.deliver(
+                    ServiceRemovalRequested(service: request.service), traceparent: traces[2].traceparent)
+                _ = await stage.provisioner.round()
+                let found = try await stage.pool.query(
+                    "SELECT headers ->> 'ce_type' AS type, headers ->> 'traceparent' AS trace FROM outbox ORDER BY id"
+                ).map { row in
+                    (try row.string("type"), TraceContext(traceparent: try row.optionalString("trace") ?? ""))
+                }
+                #expect(found.map(\.0) == [ServiceFailed.type, ServiceProvisioned.type, ServiceRemoved.type])
+                #expect(found.map(\.1?.traceID) == traces.map(\.traceID))
+                #expect(zip(found, traces).allSatisfy { $0.1?.parentID != $1.parentID })
+            }
         }
     }
 

@@ -53,6 +53,10 @@ struct BuildWorker: Service {
     }
 
     func carryOut(_ claim: BuildClaim) async {
+        await TraceContext.$current.withValue(claim.trace) { await carryOutTraced(claim) }
+    }
+
+    private func carryOutTraced(_ claim: BuildClaim) async {
         let build = claim.request.build
         logger.info("build begins", metadata: ["build": "\(build)", "attempt": "\(claim.attempt)"])
         let started = ContinuousClock.now

@@ -37,7 +37,8 @@ struct LogPublisher: Sendable {
         var pause: Duration = .milliseconds(100)
         do {
             // Made once: a record that arrives twice is known by its id.
-            let record = try Event(source: source, data: lines).record()
+            let traceparent = TraceContext.current?.child().traceparent
+            let record = try Event(source: source, traceparent: traceparent, data: lines).record()
             while true {
                 do {
                     return try await bus.publish([record])

@@ -16,8 +16,9 @@ enum BuildIntake {
             let request = String(decoding: try JSONEncoder().encode(build), as: UTF8.self)
             try await transaction.query(
                 """
-                INSERT INTO builds (id, identity, deployment, environment, request)
-                VALUES (\(build.build), \(build.identity), \(build.deployment), \(build.environment), \(request))
+                INSERT INTO builds (id, identity, deployment, environment, request, traceparent)
+                VALUES (\(build.build), \(build.identity), \(build.deployment), \(build.environment), \(request),
+                    \(TraceContext.current?.traceparent))
                 ON CONFLICT DO NOTHING
                 """)
         }

@@ -11,6 +11,8 @@ struct BuildClaim: Sendable {
     /// Counted from 1.
     let attempt: Int
     let isCancelRequested: Bool
+    /// Everything done for the build belongs to it.
+    var trace: TraceContext?
 }
 
 /// How a build ended.
@@ -59,12 +61,13 @@ struct BuildStore: Sendable {
                         WHERE twin.identity = candidate.identity AND twin.id <> candidate.id
                             AND twin.state = 'running' AND twin.lease_until >= now())
                 ORDER BY requested_at, id LIMIT 1 FOR UPDATE OF candidate SKIP LOCKED)
-            RETURNING request, attempt, cancel_requested
+            RETURNING request, attempt, cancel_requested, traceparent
             """)
         guard let row = rows.first else { return nil }
         let request = try JSONDecoder().decode(BuildRequested.self, from: Data(row.string("request").utf8))
         return BuildClaim(
-            request: request, attempt: try row.int("attempt"), isCancelRequested: try row.bool("cancel_requested"))
+            request: request, attempt: try row.int("attempt"), isCancelRequested: try row.bool("cancel_requested"),
+            trace: try row.optionalString("traceparent").flatMap(TraceContext.init(traceparent:)))
     }
 
     func renew(_ build: BuildID) async throws -> Lease {

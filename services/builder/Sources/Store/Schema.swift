@@ -21,4 +21,6 @@ let builderMigrations = [
             identity text PRIMARY KEY, image text NOT NULL, bytes bigint NOT NULL,
             created_at timestamptz NOT NULL DEFAULT now());
         """),
+    // Of the request that asked for the deployment.
+    Migration(3, "traces", "ALTER TABLE builds ADD COLUMN traceparent text"),
 ]

@@ -28,8 +28,10 @@ enum EventIntake {
             // Also when it is not known yet: its deployments may be read later than its end.
             try await transaction.query(
                 """
-                INSERT INTO environments (id, is_removed) VALUES (\(key), true)
-                ON CONFLICT (id) DO UPDATE SET is_removed = true
+                INSERT INTO environments (id, is_removed, removal_traceparent)
+                VALUES (\(key), true, \(TraceContext.current?.traceparent))
+                ON CONFLICT (id) DO UPDATE SET is_removed = true,
+                    removal_traceparent = coalesce(environments.removal_traceparent, excluded.removal_traceparent)
                 """)
         }
     }
@@ -44,8 +46,9 @@ enum EventIntake {
             try await ensureEnvironment(event.data.environment, transaction)
             try await transaction.query(
                 """
-                INSERT INTO deployments (id, environment, request)
-                VALUES (\(event.data.deployment), \(event.data.environment), \(JSON.text(event.data)))
+                INSERT INTO deployments (id, environment, request, traceparent)
+                VALUES (\(event.data.deployment), \(event.data.environment), \(JSON.text(event.data)),
+                    \(TraceContext.current?.traceparent))
                 ON CONFLICT DO NOTHING
                 """)
         }

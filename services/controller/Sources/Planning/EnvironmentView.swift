@@ -10,6 +10,10 @@ struct EnvironmentView: Sendable {
     var isTornDown = false
     /// The deployment whose instances serve, once there has been one.
     var current: DeploymentID?
+    /// The trace of the request that the current deployment came from.
+    var currentTrace: TraceContext?
+    /// The trace of the request that removed the environment.
+    var removalTrace: TraceContext?
     /// Not finished, in the order they were asked for. The first is the one being carried out.
     var queue: [DeploymentView] = []
     var services: [ServiceView] = []
@@ -34,6 +38,8 @@ struct DeploymentView: Sendable {
     /// The route generation that sends requests to this deployment.
     var switchGeneration: Int?
     var isCancelRequested = false
+    /// The trace of the request that it came from.
+    var trace: TraceContext?
 
     var id: DeploymentID { request.deployment }
 }
@@ -61,6 +67,8 @@ struct InstanceView: Sendable {
     var stopRequestedAt: Timestamp?
     /// Since when no route names it, while it still runs.
     var retiredAt: Timestamp?
+    /// The trace of the request that its deployment came from.
+    var trace: TraceContext?
 
     var upstream: RouteDesired.Upstream? {
         guard role == .web, goal == .running, case .ready(let address, let port) = phase else { return nil }

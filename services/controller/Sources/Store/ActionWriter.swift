@@ -14,6 +14,10 @@ struct ActionWriter {
     let now: Timestamp
 
     func write(_ action: Action) async throws {
+        try await TraceContext.$current.withValue(view.trace(of: action)) { try await carryOut(action) }
+    }
+
+    private func carryOut(_ action: Action) async throws {
         switch action {
         case .enter(let stage, let deployment, let message):
             try await enter(stage, deployment, message)

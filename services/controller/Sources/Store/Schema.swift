@@ -47,4 +47,11 @@ let controllerMigrations = [
         CREATE TABLE controller_clock (alive_at timestamptz NOT NULL);
         """),
     UsageStore.migration,
+    // Of the request that asked for the deployment, and of the one that asked for the environment's end.
+    Migration(
+        4, "traces",
+        """
+        ALTER TABLE deployments ADD COLUMN traceparent text;
+        ALTER TABLE environments ADD COLUMN removal_traceparent text;
+        """),
 ]

@@ -13,7 +13,8 @@ struct ViewLoader {
     func load(_ environment: EnvironmentID) async throws -> EnvironmentView? {
         let rows = try await transaction.query(
             """
-            SELECT current_deployment, is_removed, torn_down_at IS NOT NULL AS is_torn_down
+            SELECT current_deployment, is_removed, torn_down_at IS NOT NULL AS is_torn_down, removal_traceparent,
+                (SELECT traceparent FROM deployments WHERE id = current_deployment) AS current_traceparent
             FROM environments WHERE id = \(environment) FOR UPDATE
             """)
         guard let row = rows.first else { return nil }
@@ -21,6 +22,8 @@ struct ViewLoader {
         view.isRemoved = try row.bool("is_removed")
         view.isTornDown = try row.bool("is_torn_down")
         view.current = try row.optionalID("current_deployment")
+        view.currentTrace = try row.trace("current_traceparent")
+        view.removalTrace = try row.trace("removal_traceparent")
         view.queue = try await queue(environment)
         view.services = try await services(environment)
         view.instances = try await instances(environment)
@@ -40,7 +43,7 @@ struct ViewLoader {
         try await transaction.query(
             """
             SELECT request, stage, stage_entered_at, note, image, image_was_reused, build, build_failure,
-                switch_generation, cancel_requested
+                switch_generation, cancel_requested, traceparent
             FROM deployments WHERE environment = \(environment) AND state = 'running' ORDER BY position
             """
         ).map { row in
@@ -52,7 +55,7 @@ struct ViewLoader {
                 imageWasReused: try row.bool("image_was_reused"), build: try row.optionalID("build"),
                 buildFailure: try row.optionalString("build_failure"),
                 switchGeneration: try row.optionalInt("switch_generation"),
-                isCancelRequested: try row.bool("cancel_requested"))
+                isCancelRequested: try row.bool("cancel_requested"), trace: try row.trace("traceparent"))
         }
     }
 
@@ -70,7 +73,8 @@ struct ViewLoader {
     private func instances(_ environment: EnvironmentID) async throws -> [InstanceView] {
         try await transaction.query(
             """
-            SELECT id, deployment, host, role, goal, phase, stop_requested_at, retired_at
+            SELECT id, deployment, host, role, goal, phase, stop_requested_at, retired_at,
+                (SELECT traceparent FROM deployments WHERE deployments.id = instances.deployment) AS traceparent
             FROM instances WHERE environment = \(environment) ORDER BY id
             """
         ).map { row in
@@ -80,7 +84,7 @@ struct ViewLoader {
                 goal: InstanceDesired.Goal(rawValue: try row.string("goal")) ?? .running,
                 phase: try row.optionalString("phase").map { try JSON.value(from: $0) },
                 stopRequestedAt: try row.optionalTimestamp("stop_requested_at"),
-                retiredAt: try row.optionalTimestamp("retired_at"))
+                retiredAt: try row.optionalTimestamp("retired_at"), trace: try row.trace("traceparent"))
         }
     }
 
@@ -117,5 +121,11 @@ struct ViewLoader {
                 reservedBytes: try row.int("reserved"), engineIsUp: observed.engineIsUp,
                 heartbeatAt: max(observed.heartbeatAt, heartbeatsSince))
         }
+    }
+}
+
+extension Row {
+    fileprivate func trace(_ column: String) throws -> TraceContext? {
+        try optionalString(column).flatMap(TraceContext.init(traceparent:))
     }
 }

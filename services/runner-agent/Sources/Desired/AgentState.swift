@@ -39,27 +39,32 @@ struct AgentState: Sendable {
     private(set) var desired: [InstanceID: InstanceDesired] = [:]
     private(set) var removed: [InstanceID: InstanceDesired?] = [:]
     private(set) var notes: [InstanceID: InstanceNote] = [:]
+    /// The traces of the records that said what is desired.
+    private(set) var traces: [InstanceID: TraceContext] = [:]
     private(set) var isCaughtUp = false
     /// Instances the desired state named since the agent began to read it.
     private var seen: Set<InstanceID> = []
 
     init() {}
 
-    mutating func want(_ instance: InstanceDesired) {
+    mutating func want(_ instance: InstanceDesired, trace: TraceContext? = nil) {
         desired[instance.instance] = instance
         removed[instance.instance] = nil
+        traces[instance.instance] = trace
         if !isCaughtUp { seen.insert(instance.instance) }
     }
 
+    /// - Parameter trace: of the record that said so; without one, that of what was desired before stays.
     /// - Returns: whether there is anything to do about it.
     @discardableResult
-    mutating func remove(_ instance: InstanceID) -> Bool {
+    mutating func remove(_ instance: InstanceID, trace: TraceContext? = nil) -> Bool {
         let former = desired.removeValue(forKey: instance)
         // Tombstones of long ago are read again at each start. Should there be a container after all, it is found when
         // the whole of the desired state is known.
         if former == nil, !isCaughtUp, notes[instance] == nil { return false }
         let formerlyKnown: InstanceDesired? = removed[instance] ?? nil
         removed.updateValue(former ?? formerlyKnown, forKey: instance)
+        if let trace { traces[instance] = trace }
         return true
     }
 
@@ -82,6 +87,7 @@ struct AgentState: Sendable {
         guard desired[instance] == nil else { return false }
         let wasRemoved = removed.removeValue(forKey: instance) != nil
         let wasNoted = notes.removeValue(forKey: instance) != nil
+        traces[instance] = nil
         return wasRemoved || wasNoted
     }
 
@@ -112,16 +118,20 @@ extension AgentState {
         var desired: [InstanceDesired]
         var removed: [InstanceID]
         var notes: [InstanceID: InstanceNote]
+        /// Absent in files of earlier versions.
+        var traceparents: [InstanceID: String]?
     }
 
     var snapshot: Snapshot {
         Snapshot(
-            desired: desired.values.sorted { $0.instance < $1.instance }, removed: removed.keys.sorted(), notes: notes)
+            desired: desired.values.sorted { $0.instance < $1.instance }, removed: removed.keys.sorted(), notes: notes,
+            traceparents: traces.mapValues(\.traceparent))
     }
 
     init(_ snapshot: Snapshot) {
         for instance in snapshot.desired { desired[instance.instance] = instance }
         for instance in snapshot.removed { removed.updateValue(nil, forKey: instance) }
         notes = snapshot.notes
+        traces = (snapshot.traceparents ?? [:]).compactMapValues(TraceContext.init(traceparent:))
     }
 }

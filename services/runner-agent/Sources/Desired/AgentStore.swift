@@ -43,20 +43,21 @@ final class AgentStore: Service {
     func note(on instance: InstanceID) -> InstanceNote {
         contents.withLock { $0.state.notes[instance] ?? InstanceNote() }
     }
+    func trace(of instance: InstanceID) -> TraceContext? { contents.withLock { $0.state.traces[instance] } }
     func usesNetwork(of environment: EnvironmentID) -> Bool {
         contents.withLock { $0.state.usesNetwork(of: environment) }
     }
     var instances: Set<InstanceID> { contents.withLock { $0.state.instances } }
     var isCaughtUp: Bool { contents.withLock { $0.state.isCaughtUp } }
 
-    func want(_ instance: InstanceDesired) {
+    func want(_ instance: InstanceDesired, trace: TraceContext? = nil) {
         change { state in
-            state.want(instance)
+            state.want(instance, trace: trace)
             return true
         }
     }
 
-    func remove(_ instance: InstanceID) { change { $0.remove(instance) } }
+    func remove(_ instance: InstanceID, trace: TraceContext? = nil) { change { $0.remove(instance, trace: trace) } }
 
     func catchUp() -> [InstanceID] {
         var stale: [InstanceID] = []

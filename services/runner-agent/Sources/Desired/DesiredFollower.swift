@@ -47,8 +47,9 @@ struct DesiredFollower: Service {
         let prefix = host.rawValue + "/"
         guard record.key.hasPrefix(prefix) else { return }
         let instance = InstanceID(String(record.key.dropFirst(prefix.count)))
+        let trace = record.traceparent.flatMap(TraceContext.init(traceparent:))
         if record.value == nil {
-            store.remove(instance)
+            store.remove(instance, trace: trace)
         } else {
             do {
                 let desired = try Event<InstanceDesired>(record).data
@@ -56,7 +57,7 @@ struct DesiredFollower: Service {
                     logger.error("a desired instance does not match its key", metadata: ["key": "\(record.key)"])
                     return
                 }
-                store.want(desired)
+                store.want(desired, trace: trace)
             } catch {
                 logger.error(
                     "a desired instance cannot be read and is left as it was",

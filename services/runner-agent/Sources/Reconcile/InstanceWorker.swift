@@ -142,7 +142,9 @@ final class InstanceWorker: Sendable {
         case .publish(let phase): try publish(phase, &visit)
         case .publishTombstone:
             visit.vacated = visit.vacated ?? visit.intent.desired?.environment
-            publisher.publish(.tombstone(InstanceObserved.self, key: visit.instance.rawValue, source: source))
+            var tombstone = Record.tombstone(InstanceObserved.self, key: visit.instance.rawValue, source: source)
+            tombstone.headers["traceparent"] = traceparent(of: visit.instance)
+            publisher.publish(tombstone)
         case .create(let desired): try await create(desired, &visit)
         case .start(let container, let isRestart): try await start(container, isRestart: isRestart, &visit)
         case .probe(let check, let address, let run): await checkHealth(check, at: address, run: run, &visit)
@@ -176,10 +178,14 @@ final class InstanceWorker: Sendable {
         let observed = InstanceObserved(
             instance: desired.instance, host: desired.host, environment: desired.environment,
             deployment: desired.deployment, phase: phase, restarts: visit.history.restarts, observedAt: .now())
-        publisher.publish(try Event(source: source, data: observed).record())
+        publisher.publish(
+            try Event(source: source, traceparent: traceparent(of: visit.instance), data: observed).record())
         visit.history.published = phase
         if phase == .stopped { visit.vacated = desired.environment }
     }
+
+    /// What is observed follows from what was desired.
+    private func traceparent(of instance: InstanceID) -> String? { store.trace(of: instance)?.child().traceparent }
 
     private func create(_ desired: InstanceDesired, _ visit: inout Visit) async throws {
         do {

@@ -22,4 +22,6 @@ let servicesMigrations = [
         CREATE INDEX service_instances_unfinished ON service_instances (retry_at)
             WHERE state IN ('requested', 'removing');
         """),
+    // Of the request that last asked for the service, or for its removal.
+    Migration(3, "traces", "ALTER TABLE service_instances ADD COLUMN traceparent text"),
 ]

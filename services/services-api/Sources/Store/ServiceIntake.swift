@@ -19,7 +19,7 @@ enum ServiceIntake {
             let rows = try await transaction.query(
                 """
                 UPDATE service_instances SET state = 'removing', reason = NULL, attempt = 0, retry_at = now(),
-                    requested_at = now(), changed_at = now()
+                    requested_at = now(), changed_at = now(), traceparent = \(TraceContext.current?.traceparent)
                 WHERE id = \(event.data.service) AND state <> 'removed'
                 RETURNING id
                 """)
@@ -35,11 +35,13 @@ enum ServiceIntake {
         guard let name = databaseName(of: wanted.service) else {
             throw RejectedEvent("the service's id \(wanted.service) is malformed")
         }
+        let traceparent = TraceContext.current?.traceparent
         let inserted = try await transaction.query(
             """
-            INSERT INTO service_instances (id, environment, organisation, app, name, kind, version, database, role)
+            INSERT INTO service_instances (
+                id, environment, organisation, app, name, kind, version, database, role, traceparent)
             VALUES (\(wanted.service), \(wanted.environment), \(wanted.organisation), \(wanted.app), \(wanted.name),
-                \(wanted.spec.kind.rawValue), \(wanted.spec.version), \(name), \(name))
+                \(wanted.spec.kind.rawValue), \(wanted.spec.version), \(name), \(name), \(traceparent))
             ON CONFLICT DO NOTHING RETURNING id
             """)
         guard inserted.isEmpty else { return }
@@ -55,7 +57,8 @@ enum ServiceIntake {
             try await transaction.query(
                 """
                 UPDATE service_instances SET state = 'requested', version = \(wanted.spec.version), reason = NULL,
-                    attempt = 0, retry_at = now(), requested_at = now(), changed_at = now()
+                    attempt = 0, retry_at = now(), requested_at = now(), changed_at = now(),
+                    traceparent = \(traceparent)
                 WHERE id = \(wanted.service)
                 """)
         case "removing", "removed":

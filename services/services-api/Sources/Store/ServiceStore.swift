@@ -22,6 +22,8 @@ struct ServiceWork: Sendable, Hashable {
     /// Attempts that have failed so far.
     let attempt: Int
     let requestedAt: Timestamp
+    /// What becomes of it belongs to the trace of the request.
+    let trace: TraceContext?
 }
 
 /// The service instances and what became of them. State and event change in one transaction.
@@ -32,7 +34,8 @@ struct ServiceStore: Sendable {
     func due() async throws -> [ServiceWork] {
         try await pool.query(
             """
-            SELECT id, environment, state, version, database, role, attempt, requested_at FROM service_instances
+            SELECT id, environment, state, version, database, role, attempt, requested_at, traceparent
+            FROM service_instances
             WHERE state IN ('requested', 'removing') AND retry_at <= now()
             ORDER BY retry_at LIMIT \(ServicesLimits.batchMax)
             """
@@ -49,7 +52,8 @@ struct ServiceStore: Sendable {
     func current(_ work: ServiceWork) async throws -> ServiceWork? {
         let found = try await pool.query(
             """
-            SELECT id, environment, state, version, database, role, attempt, requested_at FROM service_instances
+            SELECT id, environment, state, version, database, role, attempt, requested_at, traceparent
+            FROM service_instances
             WHERE id = \(work.service)
             """
         ).first.flatMap(Self.work)
@@ -61,7 +65,8 @@ struct ServiceStore: Sendable {
         return ServiceWork(
             service: try row.id("id"), environment: try row.id("environment"), job: job,
             version: try row.string("version"), database: try row.string("database"), role: try row.string("role"),
-            attempt: try row.int("attempt"), requestedAt: try row.timestamp("requested_at"))
+            attempt: try row.int("attempt"), requestedAt: try row.timestamp("requested_at"),
+            trace: try row.optionalString("traceparent").flatMap(TraceContext.init(traceparent:)))
     }
 
     /// - Returns: `false` when the service is not wanted any more; then nothing is recorded.
@@ -102,7 +107,9 @@ struct ServiceStore: Sendable {
                 RETURNING id
                 """)
             guard !rows.isEmpty else { return false }
-            try await outbox.append(event, in: transaction)
+            try await TraceContext.$current.withValue(work.trace) {
+                try await outbox.append(event, in: transaction)
+            }
             return true
         }
         if isRecorded { outbox.wake() }
