@@ -107,6 +107,26 @@ import Testing
         }
     }
 
+    @Test func buildsOfARemovedEnvironmentStillFindTheirOrganisation() async throws {
+        try await FeedWorld.with { world in
+            let deployment = DeploymentID("dpl_1")
+            try await world.addDeployment(deployment)
+            try await world.fixture.panel.apps.deleteEnvironment(world.environment)
+            let failed = BuildFailed(
+                build: BuildID("bld_1"), identity: "i", deployment: deployment, reason: "The build was cancelled.")
+            func owner() async throws -> OrganisationID? {
+                try await world.fixture.pool.withTransaction {
+                    try await FeedStore.append(Event(source: "/slipway/builder", data: failed), in: $0)
+                }
+            }
+            #expect(try await owner() == world.organisation)
+            // It is kept as long as its environment, and no longer.
+            let later = Timestamp.now().advanced(by: PanelLimits.removedEnvironmentsKept + .seconds(60))
+            try await world.feed.purge(now: later)
+            #expect(try await owner() == nil)
+        }
+    }
+
     @Test func eventsOfWhatIsNotKnownAreNobodys() async throws {
         try await FeedWorld.with { world in
             try await world.fixture.apply { transaction in

@@ -36,6 +36,14 @@ struct FeedWorld: Sendable {
                 sequence: 1))
     }
 
+    func addDeployment(_ id: DeploymentID) async throws {
+        try await fixture.pool.query(
+            """
+            INSERT INTO deployments (id, environment, number, kind, state, stage, commit_id, message, snapshot)
+            VALUES (\(id), \(environment), 1, 'push', 'running', 'build', 'c0ffee', 'A change', '{}')
+            """)
+    }
+
     /// Each in a transaction of its own, as its handler has it, and with the wake-up that follows its commit.
     func append(_ messages: String...) async throws {
         for message in messages {

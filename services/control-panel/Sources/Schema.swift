@@ -112,4 +112,11 @@ let panelMigrations: [Migration] = [
             FROM deployments d JOIN environments ON environments.id = d.environment
             LEFT JOIN users ON users.id = d.created_by;
         """),
+    Migration(
+        7, "removed deployments",
+        """
+        CREATE TABLE removed_deployments (
+            id text PRIMARY KEY, environment text NOT NULL REFERENCES removed_environments ON DELETE CASCADE);
+        CREATE INDEX removed_deployments_by_environment ON removed_deployments (environment);
+        """),
 ]

@@ -140,13 +140,21 @@ struct AppStore: Sendable {
         outbox.wake()
     }
 
-    /// Notes whose the environments were: some of their events come after their removal.
+    /// Notes whose the environments and their deployments were: some of their events come after their removal.
     private static func remember(_ environments: [String], in transaction: PostgresConnection) async throws {
+        // No deployment is added from here on.
+        try await transaction.query(
+            "SELECT id FROM environments WHERE id = ANY(\(environments)) ORDER BY id FOR UPDATE")
         try await transaction.query(
             """
             INSERT INTO removed_environments (id, organisation)
             SELECT environments.id, apps.organisation FROM environments JOIN apps ON apps.id = environments.app
             WHERE environments.id = ANY(\(environments)) ON CONFLICT DO NOTHING
+            """)
+        try await transaction.query(
+            """
+            INSERT INTO removed_deployments (id, environment)
+            SELECT id, environment FROM deployments WHERE environment = ANY(\(environments)) ON CONFLICT DO NOTHING
             """)
     }
 }

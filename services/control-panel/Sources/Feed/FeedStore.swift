@@ -87,6 +87,9 @@ struct FeedStore: Sendable {
                     SELECT apps.organisation AS id FROM deployments
                     JOIN environments ON environments.id = deployments.environment
                     JOIN apps ON apps.id = environments.app WHERE deployments.id = \(deployment)
+                    UNION SELECT removed_environments.organisation FROM removed_deployments
+                    JOIN removed_environments ON removed_environments.id = removed_deployments.environment
+                    WHERE removed_deployments.id = \(deployment) LIMIT 1
                     """)
             }
         return try rows.first?.id("id")
