@@ -19,6 +19,8 @@ enum PanelLimits {
     static let connectionsMax = 1_000
     static let streamsMax = 200
     static let heartbeatInterval: Duration = .seconds(15)
+    /// A stream whose token was revoked ends this late, or with the next heartbeat while it is quiet.
+    static let streamAuthorizationInterval: Duration = .seconds(5)
     /// A stream looks this often without a wake-up: another panel process may have handled the event.
     static let streamPollInterval: Duration = .seconds(1)
     static let streamBatch = 500

@@ -59,7 +59,7 @@ struct BusRoutes: Sendable {
             status: .ok, headers: ServerSentEvent.headers,
             body: ResponseBody { writer in
                 defer { withExtendedLifetime(slot) {} }
-                try await tail.run(client, to: &writer)
+                try await tail.run(client, call.streamAuthorization, to: &writer)
                 try await writer.finish(nil)
             })
     }

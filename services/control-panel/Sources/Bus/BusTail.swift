@@ -18,9 +18,11 @@ struct BusTail: Sendable {
         var topics: [String]
     }
 
-    /// Writes until the client goes, is too slow, or the process shuts down. The bus never waits for a client: what
-    /// does not fit in the buffer ends the stream.
-    func run(_ client: StreamClient, to writer: inout any ResponseBodyWriter) async throws {
+    /// Writes until the client goes, is too slow, may not read on, or the process shuts down. The bus never waits for
+    /// a client: what does not fit in the buffer ends the stream.
+    func run(
+        _ client: StreamClient, _ authorization: StreamAuthorization, to writer: inout any ResponseBodyWriter
+    ) async throws {
         let (steps, source) = AsyncStream.makeStream(
             of: Step.self, bufferingPolicy: .bufferingOldest(PanelLimits.tailBufferMax))
         let overflow = Mutexed(false)
@@ -43,8 +45,13 @@ struct BusTail: Sendable {
                 }
             }
             _ = try await client.write(ServerSentEvent.heartbeat, to: &writer)
+            var authorization = authorization
             var isQuick = true
             for await step in steps {
+                guard try await authorization.holds() else {
+                    _ = try await client.write(StreamAuthorization.withdrawn, to: &writer)
+                    return
+                }
                 isQuick = try await client.write(text(step), to: &writer) && !overflow.value
                 if !isQuick { break }
             }

@@ -40,21 +40,28 @@ struct LogRoutes: Sendable {
             status: .ok, headers: ServerSentEvent.headers,
             body: ResponseBody { writer in
                 defer { withExtendedLifetime(slot) {} }
-                try await stream(id, of: environment, after: after, to: &writer)
+                try await stream(id, of: environment, after: after, call.streamAuthorization, to: &writer)
                 try await writer.finish(nil)
             })
     }
 
     private func stream(
-        _ id: DeploymentID, of environment: EnvironmentID, after: Int, to writer: inout any ResponseBodyWriter
+        _ id: DeploymentID, of environment: EnvironmentID, after: Int, _ authorization: StreamAuthorization,
+        to writer: inout any ResponseBodyWriter
     ) async throws {
         let signal = notifier.watch(environment)
         defer { notifier.unwatch(environment) }
+        var authorization = authorization
         var follower = DeploymentFollower(id, after: after, store: store, logs: logs, signal: signal)
         // Written at once, so that the client sees the head of the answer before the first line.
         try await writer.write(ByteBuffer(string: ServerSentEvent.heartbeat))
         while true {
-            switch try await follower.next() {
+            let step = try await follower.next()
+            guard try await authorization.holds() else {
+                try await writer.write(ByteBuffer(string: StreamAuthorization.withdrawn))
+                return
+            }
+            switch step {
             case .lines(let lines):
                 var text = ""
                 for line in lines {
@@ -94,17 +101,19 @@ struct LogRoutes: Sendable {
             status: .ok, headers: ServerSentEvent.headers,
             body: ResponseBody { writer in
                 defer { withExtendedLifetime(slot) {} }
-                try await stream(id, resumed: resumed, count: count, to: &writer)
+                try await stream(id, resumed: resumed, count: count, call.streamAuthorization, to: &writer)
                 try await writer.finish(nil)
             })
     }
 
     private func stream(
-        _ environment: EnvironmentID, resumed: Int?, count: Int, to writer: inout any ResponseBodyWriter
+        _ environment: EnvironmentID, resumed: Int?, count: Int, _ authorization: StreamAuthorization,
+        to writer: inout any ResponseBodyWriter
     ) async throws {
         let signal = notifier.watch(environment)
         defer { notifier.unwatch(environment) }
         try await writer.write(ByteBuffer(string: ServerSentEvent.heartbeat))
+        var authorization = authorization
         var lastWrite = ContinuousClock.now
         var lines: [AppLogLine]
         var after: Int
@@ -118,6 +127,10 @@ struct LogRoutes: Sendable {
             lines = Array(lines.suffix(count))
         }
         while true {
+            guard try await authorization.holds() else {
+                try await writer.write(ByteBuffer(string: StreamAuthorization.withdrawn))
+                return
+            }
             if let last = lines.last {
                 after = last.sequence
                 var text = ""

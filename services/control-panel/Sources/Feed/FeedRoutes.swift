@@ -33,7 +33,8 @@ struct FeedRoutes: Sendable {
             status: .ok, headers: ServerSentEvent.headers,
             body: ResponseBody { writer in
                 defer { withExtendedLifetime(slots) {} }
-                try await stream(organisation.id, after: start, types: types, client, to: &writer)
+                try await stream(
+                    organisation.id, after: start, types: types, client, call.streamAuthorization, to: &writer)
                 try await writer.finish(nil)
             })
     }
@@ -42,15 +43,20 @@ struct FeedRoutes: Sendable {
 
     private func stream(
         _ organisation: OrganisationID, after start: Int, types: [String]?, _ client: StreamClient,
-        to writer: inout any ResponseBodyWriter
+        _ authorization: StreamAuthorization, to writer: inout any ResponseBodyWriter
     ) async throws {
         let signal = notifier.watch(organisation)
         defer { notifier.unwatch(organisation) }
+        var authorization = authorization
         var position = start
         var lastWrite = ContinuousClock.now
         // Written at once, so that the client sees the head of the answer before the first event.
         var text = ServerSentEvent.heartbeat(id: position)
         while true {
+            guard try await authorization.holds() else {
+                _ = try await client.write(StreamAuthorization.withdrawn, to: &writer)
+                return
+            }
             if !text.isEmpty {
                 guard try await client.write(text, to: &writer) else {
                     let advice = "go on with Last-Event-ID: \(position)"

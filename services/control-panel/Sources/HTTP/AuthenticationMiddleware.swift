@@ -13,11 +13,11 @@ struct AuthenticationMiddleware: RouterMiddleware {
     ) async throws -> Response {
         guard let header = request.headers[.authorization] else { return try await next(request, context) }
         var context = context
-        context.user = try await user(header)
+        (context.user, context.token) = try await user(header)
         return try await next(request, context)
     }
 
-    private func user(_ header: String) async throws -> User {
+    private func user(_ header: String) async throws -> (User, TokenSecret) {
         guard let text = Credentials(authorization: header)?.token else {
             throw Problem.unauthenticated("the Authorization header is not of the form `Bearer slp_…`")
         }
@@ -25,7 +25,7 @@ struct AuthenticationMiddleware: RouterMiddleware {
             throw Problem.unauthenticated("that is no whole Slipway token: they begin with \(TokenSecret.prefix)")
         }
         switch try await accounts.holder(of: secret, now: .now()) {
-        case .user(let user): return user
+        case .user(let user): return (user, secret)
         case .expired(let time):
             throw Problem.unauthenticated("the token expired at \(time): sign in again for a new one")
         case .unknown: throw Problem.unauthenticated("the token is unknown or was revoked: sign in again for a new one")

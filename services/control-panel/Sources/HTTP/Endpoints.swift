@@ -19,8 +19,27 @@ struct Endpoints {
             try await withDeadline(PanelLimits.answerMax, orThrow: Problem.tooSlow) {
                 let scope = try await S.find(context.parameters, for: context.user, in: pool)
                 guard permission.isGranted(to: scope.standing) else { throw Problem.forbidden(permission, in: scope) }
-                return try await handler(Call(request: request, context: context, scope: scope))
+                let authorization = StreamAuthorization {
+                    try await Self.isGranted(permission, in: S.self, context, pool)
+                }
+                return try await handler(
+                    Call(request: request, context: context, scope: scope, streamAuthorization: authorization))
             }
+        }
+    }
+
+    /// Whether the token that a request came with gives the permission now.
+    private static func isGranted<S: Scope>(
+        _ permission: Permission, in _: S.Type, _ context: AuthenticatedContext, _ pool: PostgresPool
+    ) async throws -> Bool {
+        guard case .user(let user) = try await AccountStore(pool: pool).holder(of: context.token, now: .now()) else {
+            return false
+        }
+        do {
+            return permission.isGranted(to: try await S.find(context.parameters, for: user, in: pool).standing)
+        } catch is Problem {
+            // It is gone, or not to be seen any more.
+            return false
         }
     }
 }
@@ -30,6 +49,7 @@ struct Call<S: Scope>: Sendable {
     let request: Request
     let context: AuthenticatedContext
     let scope: S
+    let streamAuthorization: StreamAuthorization
 
     var user: User { context.user }
 

@@ -8,6 +8,8 @@ struct PanelContext: RequestContext {
     var coreContext: CoreRequestContextStorage
     var requestID = RequestIdentifier.unknown
     var user: User?
+    /// What the user was found by.
+    var token: TokenSecret?
     let channel: any Channel
 
     init(source: ApplicationRequestContextSource) {
@@ -21,10 +23,11 @@ struct AuthenticatedContext: ChildRequestContext {
     var coreContext: CoreRequestContextStorage
     let requestID: String
     let user: User
+    let token: TokenSecret
     let channel: any Channel
 
     init(context: PanelContext) throws {
-        guard let user = context.user else {
+        guard let user = context.user, let token = context.token else {
             throw Problem.unauthenticated("send a token: `Authorization: Bearer slp_…`")
         }
         // Copied whole: it holds the parameters that the path gave.
@@ -32,5 +35,6 @@ struct AuthenticatedContext: ChildRequestContext {
         requestID = context.requestID
         channel = context.channel
         self.user = user
+        self.token = token
     }
 }

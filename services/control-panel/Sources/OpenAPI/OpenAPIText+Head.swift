@@ -18,6 +18,8 @@ extension OpenAPIText {
             the same request is answered as the first time for 24 hours, with `Idempotency-Replayed: true`, and
             nothing is done again.
 
+            A stream ends within 20 seconds of its token being revoked, or of its permission being taken away.
+
             Every answer has an `X-Request-Id`; one that is sent is kept. A `traceparent` (W3C Trace Context) that is
             sent is handed on, up to the last event that the request causes.
           license:
