@@ -11,7 +11,8 @@ TOPICS = ("deployments", "builds", "services", "instances.desired", "instances.o
           "telemetry.logs")
 # Each deployment causes these, whoever asked for it.
 ALWAYS = {"deployment.requested.v1", "deployment.progressed.v1", "deployment.succeeded.v1", "build.requested.v1",
-          "build.succeeded.v1", "instance.desired.v1", "instance.observed.v1", "route.desired.v1", "telemetry.log-lines.v1"}
+          "build.succeeded.v1", "instance.desired.v1", "instance.observed.v1", "route.desired.v1",
+          "telemetry.log-lines.v1"}
 
 
 @pytest.fixture(scope="module")
