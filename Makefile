@@ -16,7 +16,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help demo demo-down build release test test-unit test-e2e build-tests lint fmt base-images bench-deploy \
-	bench-bus soak-bus docs packages packages-test python
+	bench-bus bench-scheduler soak-bus docs packages packages-test python
 
 help: ## Show this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|' 2>/dev/null \
@@ -70,6 +70,11 @@ bench-bus: packages ## Measure the event bus beside a bare librdkafka loop; BENC
 	swift build --configuration $(BENCH_CONFIGURATION) --product bus-bench \
 		$(if $(filter release,$(BENCH_CONFIGURATION)),$(RELEASE_FLAGS))
 	@SLIPWAY_BIN="$(CURDIR)/.build/$(BENCH_CONFIGURATION)" $(PYTHON) Benchmarks/bus/bench.py
+
+bench-scheduler: packages ## Measure the scheduler beside a scan of every host; BENCH_QUICK=1 for a short run
+	swift build --configuration $(BENCH_CONFIGURATION) --product scheduler-bench \
+		$(if $(filter release,$(BENCH_CONFIGURATION)),$(RELEASE_FLAGS))
+	@.build/$(BENCH_CONFIGURATION)/scheduler-bench
 
 soak-bus: packages ## Faults at random against a ledger of events, SOAK_MINUTES (30) in all, on each bus or the one of BUS
 	swift build --configuration $(BENCH_CONFIGURATION) --product bus-soak \

@@ -99,6 +99,8 @@ let package = Package(
         shared("EngineClient", ["Domain", httpClient, nioCore, nioPosix, nioHTTP1, logging]),
         shared("TestSupport", ["Domain", "EventBus", "Events", "Postgres"]),
         service("Controller", "controller", []),
+        .target(
+            name: "Scheduler", dependencies: ["Domain"], path: "services/controller/Scheduler", swiftSettings: strict),
         service("Ingress", "ingress", [nioCore, nioPosix, metrics]),
         service("RunnerAgent", "runner-agent", ["EngineClient", httpClient, nioCore, nioPosix, nioHTTP1, metrics]),
         service("Builder", "builder", ["EngineClient", subprocess, metrics]),
@@ -131,6 +133,9 @@ let package = Package(
             dependencies: [
                 "Buses", "Domain", "EventBus", "Events", "Messaging", "Postgres", "ServiceKit", logging, lifecycle,
             ], path: "Benchmarks/soak/Sources", swiftSettings: strict),
+        .executableTarget(
+            name: "scheduler-bench", dependencies: ["Domain", "Scheduler"], path: "Benchmarks/scheduler",
+            swiftSettings: strict),
         tests("Domain", ["Domain"]),
         tests("Secrets", ["Secrets"]),
         tests("Events", ["Domain", "Events", "Secrets"], exclude: ["Golden", "Released"]),
@@ -164,6 +169,7 @@ let package = Package(
                 "Controller", "Domain", "EventBus", "Events", "Messaging", "Postgres", "PostgresEventBus", "Secrets",
                 "TestSupport", logging,
             ]),
+        tests("Scheduler", ["Domain", "Scheduler"]),
         tests("Manifest", ["Domain", "Manifest"]),
         tests("SlipwayCLI", ["Domain", "SlipwayCLI", argumentParser]),
         tests(
