@@ -10,10 +10,10 @@ extension Cluster {
         return .hosts(tallies(of: hosts.members, search))
     }
 
-    /// What to tell a developer about rules that are in force and have no effect, most likely by a slip of the pen:
-    /// wishes and exclusions that name what no host has. A demand of that kind is refused when it is placed.
+    /// What to tell a developer about wishes and exclusions that name what no host has, most likely by a slip of the
+    /// pen: they have no effect. Demands of that kind are refused. Services come and go, so theirs are passed over.
     public func remarks(on workload: Workload) -> [String] {
-        workload.affinities.filter { $0.isSoft || $0.isNegated }.compactMap { affinity in
+        workload.affinities.filter { ($0.isSoft || $0.isNegated) && $0.subject != .service }.compactMap { affinity in
             unmatched(affinity, for: workload).map { "affinity \(affinity): \(affinity.unmatchedText($0))" }
         }
     }

@@ -41,7 +41,7 @@ extension Cluster {
         for replica in request.replicas {
             let slot: Int
             var evicted: [Eviction] = []
-            switch decide(replica, search, using: &generator) {
+            switch decide(replica, search, after: steps, using: &generator) {
             case .take(let found): slot = found
             case .evict(let victims, let found):
                 slot = found
@@ -70,21 +70,26 @@ extension Cluster {
         case refuse(Explanation)
     }
 
-    private func decide(_ replica: Replica, _ search: Search, using generator: inout SplitMix64) -> Decision {
+    private func decide(
+        _ replica: Replica, _ search: Search, after steps: [Step], using generator: inout SplitMix64
+    ) -> Decision {
         if instances.number(of: replica.id) != nil { return .refuse(.instanceExists(replica.id)) }
-        if let volume = replica.volume { return decide(volume, search) }
+        if let volume = replica.volume { return decide(volume, search, after: steps) }
         if let slot = replica.previousHost.flatMap(hosts.slot), takesNow(slot, search) { return .take(slot) }
         if let slot = choose(search, using: &generator) { return .take(slot) }
-        if let (victims, slot) = preemption(on: search.allowed, search) { return .evict(victims, on: slot) }
+        if let (victims, slot) = preemption(on: search.allowed, search, sparing: steps.map(\.assignment.instance)) {
+            return .evict(victims, on: slot)
+        }
         return .refuse(explain(search))
     }
 
-    private func decide(_ volume: VolumeLocation, _ search: Search) -> Decision {
+    private func decide(_ volume: VolumeLocation, _ search: Search, after steps: [Step]) -> Decision {
         guard let slot = hosts.slot(of: volume.host), hosts.members.contains(slot) else {
             return .refuse(.volumeHostUnknown(volume))
         }
         if takesNow(slot, search) { return .take(slot) }
-        if let (victims, slot) = preemption(on: search.allowed.intersection(HostSet([slot])), search) {
+        let only = search.allowed.intersection(HostSet([slot]))
+        if let (victims, slot) = preemption(on: only, search, sparing: steps.map(\.assignment.instance)) {
             return .evict(victims, on: slot)
         }
         let tallies = tallies(of: HostSet([slot]), search)

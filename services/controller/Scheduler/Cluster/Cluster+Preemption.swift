@@ -10,19 +10,23 @@ extension Cluster {
 
     /// The instances that have to make way on one of the hosts; `nil` when preemption is off or cannot help.
     ///
-    /// Only instances of strictly lower priority that hold no volume and are not being stopped already can be evicted.
+    /// Only instances of strictly lower priority can be evicted that hold no volume, are not being stopped already and
+    /// are not among those `spared`, which the same deployment has placed.
     /// On a host the rule is: those that hold a wanted port, then the lowest priorities first and the largest among
     /// equals, until there is room; then each that turns out not to be needed stays, the highest priority first. So
     /// none of them can be spared, and no priority is touched when lower ones would have done.
     /// Of the hosts it is the one where the highest priority evicted is lowest, then where the fewest make way, then
     /// where the least memory is given up, then the one with the lower slot.
-    func preemption(on candidates: HostSet, _ search: Search) -> ([Int32], on: Int)? {
+    func preemption(
+        on candidates: HostSet, _ search: Search, sparing spared: @autoclosure () -> [InstanceID]
+    ) -> ([Int32], on: Int)? {
         guard policy.allowsPreemption, let lowest = instances.lowestPriority, lowest < search.workload.priority
         else { return nil }
+        let spared = Set(spared())
         var best: (victims: [Int32], slot: Int, cost: (Int16, Int, Int))?
         let hosts = search.workload.strategy == .daemon ? candidates.subtracting(search.occupied) : candidates
         for slot in hosts {
-            guard let victims = victims(on: slot, for: search.workload) else { continue }
+            guard let victims = victims(on: slot, for: search.workload, sparing: spared) else { continue }
             let cost = cost(of: victims)
             if let best, best.cost <= cost { continue }
             best = (victims, slot, cost)
@@ -38,11 +42,12 @@ extension Cluster {
     }
 
     /// Lowest priority first; `nil` when even all of lower priority would not do.
-    private func victims(on slot: Int, for workload: Workload) -> [Int32]? {
+    private func victims(on slot: Int, for workload: Workload, sparing spared: Set<InstanceID>) -> [Int32]? {
         let residents = hosts.residents(of: slot)
         let lower = residents.filter { number in
             let record = instances[number]
             return Int(record.priority) < workload.priority && !record.holdsVolume && !record.isRetired
+                && !spared.contains(record.id)
         }
         let most = lower.reduce(into: hosts.free[slot]) { $0 += instances[$1].resources }
         guard workload.resources.fits(in: most) else { return nil }

@@ -3,7 +3,7 @@
 /// What each host has left, and the questions that strategies ask about it.
 ///
 /// A question costs a few operations for each 64 hosts, and some for each host that is close to the answer.
-struct FreeCapacity: Sendable {
+struct FreeCapacity: Equatable, Sendable {
     /// By slot. Below zero where more is placed than the host has, as after it has shrunk.
     private var free: [Resources] = []
     private var memory = Thresholds()

@@ -2,7 +2,7 @@
 
 /// Hosts by how much they have left of one resource: for each step of a scale, the set of those that have at least
 /// that much. A step is a fifth to a quarter above the one below, so that sets leave few hosts to be looked at singly.
-struct Thresholds: Sendable {
+struct Thresholds: Equatable, Sendable {
     private static let stepsPerDoubling = 4
     /// Of the largest `Int`.
     static let stepMax = step(of: .max)
