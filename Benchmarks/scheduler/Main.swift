@@ -10,7 +10,7 @@ struct Main {
         let isQuick = getenv("BENCH_QUICK").map { String(cString: $0) }.map { !["", "0"].contains($0) } ?? false
         let rounds = isQuick ? 1 : 5
         print("\(Fleet.hostCount) hosts in \(Fleet.zoneCount) zones; services of 1 to 20 instances, half with a rule;")
-        print("50 % ha, 25 % binpack, 20 % random, 5 % daemon. Medians of \(rounds) on one core.\n")
+        print("50 % ha, 25 % binpack, 20 % random, 5 % daemon. Medians of \(rounds); seconds are of CPU time.\n")
 
         let naive = try Measurement.naive(instances: 2000, rounds: rounds)
         print("a scan of every host for every instance, 2,000 instances: \(naive.rounded) placements/s\n")
@@ -26,7 +26,7 @@ struct Main {
                     + "\((rate / naive).rounded.padded(15))x")
         }
         let decisions = try Measurement.decisions(running: 50_000, count: isQuick ? 5000 : 50_000)
-        print("\none decision at 50,000 running instances, in µs:")
+        print("\none decision at 50,000 running instances, in µs of CPU time:")
         for (name, times) in [("placed", decisions.placed), ("refused, explained", decisions.refused)] {
             print(
                 "  \(name): p50 \(times.quantile(0.5).text(1)), p99 \(times.quantile(0.99).text(1)), "

@@ -118,7 +118,7 @@ struct AffinityPlacementTests {
             cluster.remarks(on: workload) == [
                 "affinity label!=disc=hdd: no host has a label `disc`",
                 "affinity label==~disk=nvme: no host has a label `disk` with the value `nvme`",
-                "affinity zone!=c: no host is in a zone `c`", "affinity node==~web-9: no host has a name like `web-9`",
+                "affinity zone!=c: no host is in a zone `c`", "affinity node==~web-9: no host is named `web-9`",
             ])
     }
 }

@@ -71,7 +71,8 @@ struct ExplanationTests {
         ("label==disc=ssd", "no host has a label `disc`"), ("label==disc", "no host has a label `disc`"),
         ("label==disk=nvme", "no host has a label `disk` with the value `nvme`"),
         ("label==disk=/^n/", "no host has a label `disk` with the value `/^n/`"),
-        ("zone==c", "no host is in a zone `c`"), ("node==h7", "no host has a name like `h7`"),
+        ("zone==c", "no host is in a zone `c`"), ("node==h7", "no host is named `h7`"),
+        ("node==/^h7/", "no host has a name like `/^h7/`"),
         ("service==db", "no host runs a service `db`"),
     ])
     func aRuleThatNamesWhatNoHostHasIsToldAsSuch(_ rule: String, _ explanation: String) throws {

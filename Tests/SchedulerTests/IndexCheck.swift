@@ -64,7 +64,7 @@ struct IndexCheck {
                 }
             }
         }
-        try same("lowest priority") { $0.instances.lowestPriority }
+        try same("priorities") { $0.instances.priorities(below: .max) }
     }
 
     private func same<Value: Equatable>(_ what: String, _ value: (Cluster) -> Value) throws {

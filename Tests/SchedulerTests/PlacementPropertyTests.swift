@@ -20,6 +20,18 @@ struct PlacementPropertyTests {
         }
     }
 
+    /// More hosts than there are bits in a word.
+    @Test func theSameHoldsForManyHosts() {
+        forEachSeed(from: 500_000, 6) { seed in
+            var world = try RandomWorld(seed: seed, hosts: 150)
+            for _ in 0..<40 {
+                if world.generator.chance(25) { try world.changeHosts() }
+                try placeOne(in: &world)
+            }
+            try world.check()
+        }
+    }
+
     private func placeOne(in world: inout RandomWorld) throws {
         let (workload, rules) = try world.randomWorkload()
         let replica = world.newReplica(of: workload)

@@ -13,7 +13,7 @@ struct RandomWorld {
     /// Slots that have been in use at once, which is as many as the cluster has.
     private var slotCount = 0
 
-    init(seed: UInt64, policy: Policy? = nil) throws {
+    init(seed: UInt64, policy: Policy? = nil, hosts: Int? = nil) throws {
         var generator = Seeded(seed)
         let percents = (0..<3).map { _ in generator.pick([100, 100, 150, 400]) }
         let chosen =
@@ -23,7 +23,7 @@ struct RandomWorld {
         self.generator = generator
         cluster = Cluster(policy: chosen)
         oracle = Oracle(policy: chosen)
-        for _ in 0..<generator.pick([1, 2, 4, 6, 8]) { try addHost() }
+        for _ in 0..<(hosts ?? generator.pick([1, 2, 4, 6, 8])) { try addHost() }
     }
 
     // MARK: Hosts

@@ -15,6 +15,8 @@ public enum SchedulerLimits {
     /// 1 PiB, 10,000 cores and 4 PiB: times the over-commit they are still far from overflowing.
     public static let resourcesMax = Resources(memoryBytes: 1 << 50, cpuMillicores: 10_000_000, diskBytes: 1 << 52)
     public static let priorities = -1000...1000
+    /// Hosts that are compared for preemption, of those where only the lowest possible priorities have to go.
+    static let preemptionHostsMax = 64
     /// Rules whose matching hosts are kept. Beyond it all are forgotten and found again when they are asked for.
     static let rememberedRulesMax = 4096
 }

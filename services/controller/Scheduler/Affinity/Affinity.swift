@@ -28,7 +28,7 @@ public struct Affinity: Hashable, Sendable, CustomStringConvertible {
     /// What to tell about a rule that no host matches.
     func unmatchedText(_ what: Explanation.Unmatched) -> String {
         switch subject {
-        case .node: "no host has a name like `\(pattern)`"
+        case .node: pattern.isLiteral ? "no host is named `\(pattern)`" : "no host has a name like `\(pattern)`"
         case .zone: "no host is in a zone `\(pattern)`"
         case .label(let name):
             what == .label
@@ -50,6 +50,11 @@ enum Pattern: Hashable, Sendable, CustomStringConvertible {
         case .literal(let literal): literal == value
         case .expression(let expression): expression.matches(value)
         }
+    }
+
+    var isLiteral: Bool {
+        if case .literal = self { return true }
+        return false
     }
 
     var description: String {

@@ -12,45 +12,52 @@ extension Cluster {
     ///
     /// Only instances of strictly lower priority can be evicted that hold no volume, are not being stopped already and
     /// are not among those `spared`, which the same deployment has placed.
-    /// On a host the rule is: those that hold a wanted port, then the lowest priorities first and the largest among
-    /// equals, until there is room; then each that turns out not to be needed stays, the highest priority first. So
-    /// none of them can be spared, and no priority is touched when lower ones would have done.
-    /// Of the hosts it is the one where the highest priority evicted is lowest, then where the fewest make way, then
-    /// where the least memory is given up, then the one with the lower slot.
+    /// No instance is evicted if evicting ones of lower priority would have done, on whatever host. Of the hosts where
+    /// they do, the first `SchedulerLimits.preemptionHostsMax` are compared: it is the one where the fewest make way,
+    /// then where the least memory is given up, then the one with the lower slot.
     func preemption(
         on candidates: HostSet, _ search: Search, sparing spared: @autoclosure () -> [InstanceID]
     ) -> ([Int32], on: Int)? {
-        guard policy.allowsPreemption, let lowest = instances.lowestPriority, lowest < search.workload.priority
-        else { return nil }
+        guard policy.allowsPreemption else { return nil }
+        let priorities = instances.priorities(below: search.workload.priority)
+        guard !priorities.isEmpty else { return nil }
         let spared = Set(spared())
-        var best: (victims: [Int32], slot: Int, cost: (Int16, Int, Int))?
         let hosts = search.workload.strategy == .daemon ? candidates.subtracting(search.occupied) : candidates
-        for slot in hosts {
-            guard let victims = victims(on: slot, for: search.workload, sparing: spared) else { continue }
-            let cost = cost(of: victims)
+        func victims(_ slot: Int, _ highest: Int) -> [Int32]? {
+            self.victims(on: slot, for: search.workload, upTo: highest, sparing: spared)
+        }
+        let level = priorities.partitioningIndex { highest in hosts.contains { victims($0, highest) != nil } }
+        guard level < priorities.count else { return nil }
+        var best: (victims: [Int32], slot: Int, cost: (Int, Int))?
+        var rest = SchedulerLimits.preemptionHostsMax
+        for slot in hosts where rest > 0 {
+            guard let victims = victims(slot, priorities[level]) else { continue }
+            rest -= 1
+            let cost = (victims.count, victims.reduce(0) { $0 + instances[$1].resources.memoryBytes })
             if let best, best.cost <= cost { continue }
             best = (victims, slot, cost)
         }
         return best.map { ($0.victims, on: $0.slot) }
     }
 
-    private func cost(of victims: [Int32]) -> (Int16, Int, Int) {
-        let records = victims.map { instances[$0] }
-        return (
-            records.map(\.priority).max() ?? .min, victims.count, records.reduce(0) { $0 + $1.resources.memoryBytes }
-        )
-    }
-
-    /// Lowest priority first; `nil` when even all of lower priority would not do.
-    private func victims(on slot: Int, for workload: Workload, sparing spared: Set<InstanceID>) -> [Int32]? {
+    /// The instances of at most the priority `highest` without which there is room, lowest priority first; `nil` when
+    /// even all of them would not do.
+    ///
+    /// Those that hold a wanted port, then the lowest priorities first and the largest among equals, until there is
+    /// room; then each that turns out not to be needed stays, the highest priority first. So none can be spared.
+    private func victims(
+        on slot: Int, for workload: Workload, upTo highest: Int, sparing spared: Set<InstanceID>
+    ) -> [Int32]? {
         let residents = hosts.residents(of: slot)
-        let lower = residents.filter { number in
-            let record = instances[number]
-            return Int(record.priority) < workload.priority && !record.holdsVolume && !record.isRetired
-                && !spared.contains(record.id)
+        // Most hosts are passed over here, before anything is copied or sorted.
+        var most = hosts.free[slot]
+        for number in residents where instances.isEvictable(number, upTo: highest) {
+            most += instances.resources(of: number)
         }
-        let most = lower.reduce(into: hosts.free[slot]) { $0 += instances[$1].resources }
         guard workload.resources.fits(in: most) else { return nil }
+        let lower = residents.filter {
+            instances.isEvictable($0, upTo: highest) && !spared.contains(instances[$0].id)
+        }
         func holdsPort(_ number: Int32) -> Bool { instances[number].ports.contains(where: workload.ports.contains) }
         let holders = workload.ports.isEmpty ? [] : residents.filter(holdsPort)
         guard holders.allSatisfy(lower.contains) else { return nil }
@@ -67,6 +74,7 @@ extension Cluster {
             victims.append(number)
             room += instances[number].resources
         }
+        guard workload.resources.fits(in: room) else { return nil }
         for number in victims.dropFirst(holders.count).reversed()
         where workload.resources.fits(in: room - instances[number].resources) {
             room -= instances[number].resources

@@ -7,7 +7,9 @@ import Domain
 /// A copy is a dry run. What always holds:
 /// - `place` puts an instance only where it fits beside what is there, over-commit included, where no other has one
 ///   of its ports, and where the host's state, class and every hard rule allow it.
-/// - It refuses only when there is no such host; without preemption, that is.
+/// - It refuses only when there is no such host for the next instance. Instances are placed one after another and none
+///   is moved again to make room for a later one; for instances of one service that makes no difference, unless a
+///   rule of the service speaks of the service itself.
 /// - A request changes everything it asks for, or nothing.
 /// - `restore` and `update` tell facts and refuse none: capacity may then be below zero, and stays untouched.
 public struct Cluster: Sendable {

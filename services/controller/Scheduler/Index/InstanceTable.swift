@@ -23,13 +23,27 @@ struct InstanceTable: Sendable {
     private var countByPriority: [Int16: Int] = [:]
 
     var count: Int { numbers.count }
-    var lowestPriority: Int? { countByPriority.keys.min().map(Int.init) }
+
+    /// The priorities that there are below this one, in ascending order.
+    func priorities(below priority: Int) -> [Int] {
+        countByPriority.keys.map(Int.init).filter { $0 < priority }.sorted()
+    }
 
     func number(of id: InstanceID) -> Int32? { numbers[id] }
 
     subscript(number: Int32) -> Record {
         guard let record = records[Int(number)] else { preconditionFailure("instance \(number) is not placed") }
         return record
+    }
+
+    // Without a copy of the record: preemption asks for each instance of each host.
+
+    func resources(of number: Int32) -> Resources { records[Int(number)]?.resources ?? Resources() }
+
+    func isEvictable(_ number: Int32, upTo highest: Int) -> Bool {
+        let index = Int(number)
+        return (records[index]?.priority).map { Int($0) <= highest } == true && records[index]?.holdsVolume == false
+            && records[index]?.isRetired == false
     }
 
     mutating func insert(_ record: Record) -> Int32 {
