@@ -123,7 +123,7 @@ struct Oracle {
     }
 
     /// The least possible difference between the zones with the most and the fewest instances of the service once
-    /// `count` more are placed, over all ways to do so; `nil` when there is none. Zones that the rules close are left out.
+    /// `count` more are placed, over all ways to do so; `nil` when there is none. Zones that rules close are left out.
     func spreadMin(of count: Int, for workload: Workload, _ rules: [Rule]) -> Int? {
         let open = hosts.values.filter { isAllowed($0, for: workload, rules) }
         let zones = Set(open.map(\.zone)).map { zone in

@@ -16,8 +16,8 @@ struct RegularExpressionCompiler {
         guard !characters.isEmpty else { throw error("an expression cannot be empty") }
         guard characters.count <= SchedulerLimits.expressionLengthMax else {
             throw error(
-                "an expression of \(characters.count) characters: at most \(SchedulerLimits.expressionLengthMax) are possible"
-            )
+                "the expression has \(characters.count) characters: "
+                    + "at most \(SchedulerLimits.expressionLengthMax) are possible")
         }
         let program = try alternatives()
         guard index == characters.count else { throw error("`)` closes nothing: escape it as \\)") }
