@@ -119,8 +119,8 @@ struct RandomWorld {
         while true {
             let rules = (0..<generator.pick([0, 0, 1, 1, 2])).map { _ in generator.pick(Self.rules) }
             let service = Service(
-                environment: EnvironmentID("env_\(generator.pick([1, 2]))"),
-                name: generator.pick(["web", "worker", "db"]))
+                environment: EnvironmentID("env_\(generator.pick([1, 1, 1, 2]))"),
+                name: generator.pick(["web", "web", "web", "worker", "db"]))
             let resources = Resources(
                 memoryBytes: generator.pick([0, 50, 100, 130, 300]), cpuMillicores: generator.pick([0, 0, 100, 250]),
                 diskBytes: generator.pick([0, 0, 50, 200]))

@@ -23,6 +23,11 @@ struct StrategyTests {
         #expect(try cluster.place(.made("db")) == .on(["h0"]))
     }
 
+    @Test func haTakesTheHostWithFewestInstancesThoughAnotherHasMoreMemoryLeft() throws {
+        var cluster = try Cluster.made([.made("h0", memory: 5000), .made("h1", memory: 400)])
+        #expect(try cluster.place(.made(), 6) == .on(["h0", "h1", "h0", "h1", "h0", "h1"]))
+    }
+
     @Test func haGoesOnWithAFullZoneLeftOut() throws {
         var cluster = try Cluster.made([.made("h0", zone: "a", memory: 100), .made("h1", zone: "b")])
         #expect(try cluster.place(.made(), 4) == .on(["h1", "h0", "h1", "h1"]))
