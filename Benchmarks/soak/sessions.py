@@ -2,7 +2,9 @@
 """Sessions of group members, which this broker never ends: a member that dies stays in its group for ever, and a group
 that finds together anew waits for ever for one that died meanwhile. Kafka removes a member that has been silent for its
 session time-out and does not wait longer; here that is done in the broker's stead, over its own protocol
-(https://kafka.apache.org/protocol: DescribeGroups 0, LeaveGroup 0). And how far its log reaches (Metadata 0, ListOffsets 1).
+(https://kafka.apache.org/protocol: DescribeGroups 0, LeaveGroup 0).
+
+And how far the broker's log reaches (Metadata 0, ListOffsets 1).
 """
 
 import socket
@@ -87,7 +89,7 @@ def describe(connection: socket.socket, group: str) -> tuple[str, list[tuple[str
 
 
 def ends(port: int) -> list[int]:
-    """The offset that the next record of each partition will have, without the order and the partitions that are empty."""
+    """The offset that the next record of each partition will have: sorted, without partitions that are empty."""
     with socket.create_connection(("127.0.0.1", port), ANSWER_MAX_SECONDS) as connection:
         body = b""
         topics = partitions(connection)
