@@ -37,7 +37,11 @@ final class WorkFolder: Sendable {
         self.lock = lock
     }
 
-    deinit { close(lock) }
+    deinit {
+        // A process that is being started holds a copy of the descriptor for a moment, and the lock with it.
+        flock(lock, LOCK_UN)
+        close(lock)
+    }
 
     private static func worker(in path: String) throws -> String {
         let file = path + "/builder-id"
