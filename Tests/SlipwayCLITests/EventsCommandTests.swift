@@ -173,6 +173,11 @@ struct EventsCommandTests {
         #expect(surroundings.errorOutput.hasPrefix("There are \(words).\n"))
     }
 
+    @Test func anEventAsJSONHasItsNumber() {
+        #expect(EventText.json(#"{"id":"evt_1"}"#, number: "45") == #"{"sequence":"45","id":"evt_1"}"#)
+        #expect(EventText.json(#"{"id":"evt_1"}"#, number: nil) == #"{"id":"evt_1"}"#)
+    }
+
     @Test func theFeedsOrganisationIsNamedWhereThereAreSeveral() async throws {
         let several = FakeSurroundings([
             .json(#"{"id":"u","email":"a@b","organisations":[{"name":"acme"},{"name":"beta"}]}"#)

@@ -92,7 +92,7 @@ struct DeadLettersCommand: AsyncParsableCommand {
                 fields.add("Header", "\(name): \(value)")
             }
             if letter.valueOmitted == true {
-                fields.add("Value", "not kept: it is too large", .dim)
+                fields.add("Value", "not kept: it is too large, or no text", .dim)
             } else {
                 fields.add("Value", letter.value ?? "none: it removes the key")
             }

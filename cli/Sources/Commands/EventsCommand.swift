@@ -46,7 +46,7 @@ struct EventsTopics: AsyncParsableCommand {
 
 struct EventsLag: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "lag", abstract: "Show how far each consumer group is behind, the furthest first.")
+        commandName: "lag", abstract: "Show how far each consumer group of Slipway is behind, the furthest first.")
 
     @Flag(help: "Every partition, not only topics as a whole.")
     var partitions = false
@@ -136,7 +136,7 @@ struct EventsFollow: AsyncParsableCommand {
         commandName: "follow", abstract: "Show an organisation's events, and go on as they happen.",
         discussion: """
             Without --after it begins with what happens from now on. --after 0 begins with the first event there ever \
-            was, if it is still kept. With --json, each event is one line: a CloudEvent.
+            was, if it is still kept. With --json, each event is one line: a CloudEvent, whose sequence is its number.
             """)
 
     @Option(
@@ -173,7 +173,7 @@ struct EventsFollow: AsyncParsableCommand {
         try await session.client.follow(stream, opened: opened) { event in
             guard event.name == "message" else { return .proceed }
             if output.json {
-                session.console.data(event.data)
+                session.console.data(EventText.json(event.data, number: event.id))
             } else {
                 let decoded = try Document(bytes: Array(event.data.utf8)).decode(FeedEvent.self)
                 writer.write(EventText.line(decoded, number: event.id, json: event.data))

@@ -9,6 +9,12 @@ enum EventText {
         return parts.compactMap { $0 }.joined(separator: "  ")
     }
 
+    /// The event with its number as the attribute `sequence`, which CloudEvents' extension of that name has as a text.
+    static func json(_ event: String, number: String?) -> String {
+        guard let number, event.hasPrefix(#"{""#) else { return event }
+        return #"{"sequence":"\#(number)","# + event.dropFirst()
+    }
+
     /// Place, type, key, value.
     static func line(_ record: TailRecord) -> String {
         let place = "\(record.topic)/\(record.partition)@\(record.offset)"

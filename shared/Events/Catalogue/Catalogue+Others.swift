@@ -52,7 +52,7 @@ extension Catalogue {
             "A record that a consumer could not handle, parked so that its partition goes on.",
             [.required("consumer", .string, "The consumer group.")] + position + [
                 .optional("value", .string, "The record's value; absent for a tombstone and when it was left out."),
-                .optional("valueOmitted", .boolean, "The value was too large to park. Absent: false."),
+                .optional("valueOmitted", .boolean, "The value was too large to park, or no text. Absent: false."),
                 .required("cause", .string, "Why it could not be handled."),
             ],
             example: { Example.deadLetter() }),

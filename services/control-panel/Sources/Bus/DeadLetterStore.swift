@@ -84,8 +84,8 @@ struct DeadLetterStore: Sendable {
         guard !letter.valueOmitted else {
             throw Problem.conflict(
                 "value-not-kept",
-                "the record's value was too large to be kept with the letter, so it cannot be replayed: repeat what "
-                    + "caused it, then discard the letter")
+                "the record's value was too large to be kept with the letter, or no text, so it cannot be replayed: "
+                    + "repeat what caused it, then discard the letter")
         }
         try await outbox.append(
             DeadLetterReplayRequested(
