@@ -5,6 +5,8 @@ import json
 from dataclasses import dataclass
 from datetime import datetime
 
+SPECVERSION = "1.0"
+
 
 class NotAnEvent(Exception):
     """What arrived cannot be read as an event; the message says why."""
@@ -16,6 +18,8 @@ class Event:
     type: str
     time: datetime
     data: dict
+    # Where it lies: for people who look for it.
+    place: str
 
 
 def from_kafka(message) -> Event | None:
@@ -23,10 +27,16 @@ def from_kafka(message) -> Event | None:
     headers = {name: (value or b"").decode(errors="replace") for name, value in message.headers() or []}
     if message.value() is None:
         return None
-    return event({name.removeprefix("ce_"): value for name, value in headers.items()}, message.value())
+    attributes = {name.removeprefix("ce_"): value for name, value in headers.items() if name.startswith("ce_")}
+    return event(attributes, message.value(), place(message))
 
 
-def from_json(text: str) -> Event:
+def place(message) -> str:
+    """Topic, partition and offset of a Kafka record."""
+    return f"{message.topic()}/{message.partition()}/{message.offset()}"
+
+
+def from_json(text: str, place: str) -> Event:
     """Attributes and data are members of one object."""
     try:
         document = json.loads(text)
@@ -34,13 +44,15 @@ def from_json(text: str) -> Event:
         raise NotAnEvent(f"not JSON: {error}") from error
     if not isinstance(document, dict):
         raise NotAnEvent("not a JSON object")
-    return event(document, document.get("data"))
+    return event(document, document.get("data"), place)
 
 
-def event(attributes: dict, data) -> Event:
-    missing = [name for name in ("id", "type", "time") if not attributes.get(name)]
+def event(attributes: dict, data, place: str) -> Event:
+    missing = [name for name in ("specversion", "id", "type", "time") if not attributes.get(name)]
     if missing:
         raise NotAnEvent(f"without {', '.join(missing)}")
+    if attributes["specversion"] != SPECVERSION:
+        raise NotAnEvent(f"its specversion is {attributes['specversion']}, not {SPECVERSION}")
     try:
         time = datetime.fromisoformat(attributes["time"])
         document = json.loads(data) if isinstance(data, bytes) else data
@@ -48,4 +60,4 @@ def event(attributes: dict, data) -> Event:
         raise NotAnEvent(str(error)) from error
     if not isinstance(document, dict):
         raise NotAnEvent("its data are not a JSON object")
-    return Event(attributes["id"], attributes["type"], time, document)
+    return Event(attributes["id"], attributes["type"], time, document, place)

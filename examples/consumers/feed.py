@@ -13,6 +13,7 @@ import http.client
 import os
 import random
 import signal
+import sqlite3
 import sys
 import time
 from collections.abc import Iterator
@@ -20,7 +21,7 @@ from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 from cloud_events import NotAnEvent, from_json
-from ledger import Ledger
+from ledger import Ledger, print_totals
 
 TYPES = ["usage.recorded.v1", "build.succeeded.v1"]
 # The panel writes something every few seconds: a stream that is silent for so long is dead.
@@ -89,19 +90,20 @@ class Feed:
                 identifier, data = None, []
 
 
-def run(arguments: argparse.Namespace, ledger: Ledger) -> None:
+def run(arguments: argparse.Namespace) -> None:
     token = os.environ.get("SLIPWAY_TOKEN")
     if not token:
         sys.exit("SLIPWAY_TOKEN is not set: make a token with `slipway tokens create`")
+    ledger = Ledger(arguments.ledger)
     name = f"{arguments.url.rstrip('/')}/{arguments.organisation}"
     feed = Feed(arguments.url, arguments.organisation, token, ledger.position(name))
     for identifier, data in feed.messages():
         events = []
         if data is not None:
             try:
-                events.append(from_json(data))
+                events.append(from_json(data, f"event {identifier}"))
             except NotAnEvent as error:
-                print(f"passed over {identifier}: {error}", file=sys.stderr)
+                print(f"passed over event {identifier}: {error}", file=sys.stderr)
         ledger.write(events, arguments.organisation, name, identifier)
 
 
@@ -114,12 +116,13 @@ def main() -> None:
     commands.choices["run"].add_argument("--organisation", required=True)
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    ledger = Ledger(arguments.ledger)
-    if arguments.command == "totals":
-        print(ledger.totals(), end="")
-        return
     try:
-        run(arguments, ledger)
+        if arguments.command == "totals":
+            print_totals(arguments.ledger)
+        else:
+            run(arguments)
+    except sqlite3.Error as error:
+        sys.exit(f"ledger {arguments.ledger}: {error}")
     except Refused as error:
         sys.exit(str(error))
     except KeyboardInterrupt:

@@ -37,9 +37,13 @@ TYPES = ["usage.recorded.v1", "build.succeeded.v1", "deployment.progressed.v1", 
 
 
 class Ledger:
-    def __init__(self, path: Path):
-        self.connection = sqlite3.connect(path, timeout=30)
-        self.connection.executescript(SCHEMA)
+    """Raises `sqlite3.Error` where the file cannot be used."""
+
+    def __init__(self, path: Path, is_created: bool = True):
+        mode = "rwc" if is_created else "rw"
+        self.connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode={mode}", uri=True, timeout=30)
+        if is_created:
+            self.connection.executescript(SCHEMA)
 
     def write(self, events: Iterable[Event], organisation: str | None = None, feed: str = "",
               position: str | None = None) -> None:
@@ -49,7 +53,7 @@ class Ledger:
                 try:
                     self.enter(event, organisation)
                 except (KeyError, TypeError, ValueError) as error:
-                    print(f"passed over {event.type} {event.id}: {error!r}", file=sys.stderr)
+                    print(f"passed over {event.place}: {event.type} {event.id}: {error!r}", file=sys.stderr)
             if position is not None:
                 self.connection.execute("INSERT OR REPLACE INTO position VALUES (?, ?)", (feed, position))
 
@@ -79,3 +83,10 @@ class Ledger:
         """One JSON line per organisation."""
         names = ("organisation", "instanceSeconds", "memoryMebibyteSeconds", "buildSeconds")
         return "".join(json.dumps(dict(zip(names, row))) + "\n" for row in self.connection.execute(TOTALS))
+
+
+def print_totals(path: Path) -> None:
+    """What `totals` does, of each program. Makes no ledger where there is none."""
+    if not path.exists():
+        sys.exit(f"there is no ledger {path}: `run` makes it")
+    print(Ledger(path, is_created=False).totals(), end="")

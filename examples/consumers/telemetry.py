@@ -5,7 +5,7 @@
 
 Prints a line for each deployment and build that ends. FILE gets all metrics in Prometheus' text format, as the
 node exporter's textfile collector reads it. Metrics begin at zero when the program starts, which Prometheus knows of
-counters.
+counters; the file is left as it is until there is one.
 """
 
 import argparse
@@ -13,6 +13,7 @@ import os
 from collections import Counter, OrderedDict
 from pathlib import Path
 
+import kafka_arguments
 import kafka_source
 from cloud_events import Event
 
@@ -97,7 +98,7 @@ def write(path: Path, text: str) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Turns deployments, builds and logs into metrics.")
-    kafka_source.add_arguments(parser, group="telemetry")
+    kafka_arguments.add_arguments(parser, group="telemetry")
     parser.add_argument("--textfile", type=Path, help="file for the metrics in Prometheus' text format")
     arguments = parser.parse_args()
     metrics = Metrics()
@@ -106,10 +107,11 @@ def main() -> None:
             try:
                 line = metrics.observe(event)
             except (KeyError, TypeError) as error:
-                line = f"passed over {event.type} {event.id}: {error!r}"
+                line = f"passed over {event.place}: {event.type} {event.id}: {error!r}"
             if line:
                 print(line, flush=True)
-        if arguments.textfile:
+        # What an earlier run wrote stays until there is something to say.
+        if arguments.textfile and metrics.values:
             write(arguments.textfile, metrics.text())
 
 
