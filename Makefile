@@ -25,7 +25,7 @@ help: ## Show this list
 demo: python ## From nothing to an application that answers on its URL, all running; BUS=kafka has events on Kafka
 	@$(if $(BUS),SLIPWAY_DEMO_BUS=$(BUS)) $(STACK) demo
 
-demo-down: python ## Stop and remove everything that `make demo` made, data included
+demo-down: python ## Stop and remove everything that `make demo` made, data included; caches in .build stay
 	@$(STACK) down
 
 build: packages ## Build the executables
