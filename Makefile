@@ -41,7 +41,10 @@ build-tests: packages-test
 
 test-unit: build-tests ## Run the Swift tests; those that need Postgres or Kafka get one of their own
 	@echo "→ swift test, with a private Postgres and Kafka broker"
-	@$(STACK) with-servers -- swift test --skip-build --experimental-maximum-parallelization-width $(TESTS_AT_ONCE)
+	@$(STACK) with-servers -- swift test --skip-build --skip SchedulerTests \
+		--experimental-maximum-parallelization-width $(TESTS_AT_ONCE)
+	@echo "→ the scheduler's tests by themselves: they take all cores, and others wait for time-outs meanwhile"
+	@swift test --skip-build --filter SchedulerTests
 	@echo "→ a thousand Kafka clients made and ended, and what they leave behind"
 	@$(STACK) with-servers -- .build/debug/kafka-leak-check 1000
 

@@ -8,7 +8,7 @@ public struct DeadlinePassed: Error, CustomStringConvertible {
 ///
 /// - Throws: `DeadlinePassed` naming `what` when it does not hold within `deadline`.
 public func eventually(
-    _ what: String, within deadline: Duration = .seconds(20), _ condition: () async throws -> Bool
+    _ what: String, within deadline: Duration = .seconds(60), _ condition: () async throws -> Bool
 ) async throws {
     let end = ContinuousClock.now + deadline
     while try await !condition() {
