@@ -24,7 +24,7 @@ from slipway_local.steps import Failure, StepLog  # noqa: E402
 from servers import Servers  # noqa: E402
 
 IS_QUICK = os.environ.get("BENCH_QUICK", "") not in ("", "0")
-ROUNDS = 2 if IS_QUICK else 5
+ROUNDS = 2 if IS_QUICK else 9
 KAFKA_RECORDS = 40_000 if IS_QUICK else 100_000
 LATENCY_EVENTS = 100 if IS_QUICK else 300
 SUSTAINED_EVENTS = 60_000 if IS_QUICK else 300_000
